@@ -1,0 +1,1 @@
+"""Turns raw answers into opinion scores, consensus regions, rankings and a report."""

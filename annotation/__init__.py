@@ -1,0 +1,1 @@
+"""Runs annotation campaigns in Label Studio."""

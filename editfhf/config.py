@@ -1,0 +1,167 @@
+"""The settings of a workspace, `editfhf.yaml`: read, validated, and a wrong line named."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from editfhf.errors import BadInput
+
+CONFIG_NAME = "editfhf.yaml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SourcesConfig(_Section):
+    """How photos are imported."""
+
+    licence: str = "unknown"
+    min_side: Annotated[int, Field(ge=8)] = 64
+    max_megapixels: Annotated[float, Field(gt=0, le=1000)] = 100.0
+
+
+class GenerateConfig(_Section):
+    """What is edited by which models."""
+
+    models: list[str] = Field(
+        default=["procedural/careful", "procedural/hurried", "procedural/careless", "procedural/broken"], min_length=1
+    )
+    tasks: list[str] = []
+    seed: int = 0
+    params: dict[str, dict[str, Any]] = {}
+
+
+class AnnotationConfig(_Section):
+    """The campaign: who looks at what, how often."""
+
+    title: Annotated[str, Field(min_length=3, max_length=50)] = "EditFHF"
+    raters_per_edit: Annotated[int, Field(ge=1, le=100)] = 4
+    simulated_annotators: Annotated[int, Field(ge=1, le=1000)] = 8
+
+
+class SplitsConfig(_Section):
+    """Shares of the photos in each split; they add up to 1."""
+
+    train: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    validation: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+
+class BuildConfig(_Section):
+    """The dataset that `editfhf build` writes."""
+
+    name: Annotated[str, Field(min_length=1)] = "my-edit-feedback"
+    licence: str = "other"
+    splits: SplitsConfig = SplitsConfig()
+
+
+class Config(_Section):
+    """All settings; each has a default, so an empty file is valid."""
+
+    sources: SourcesConfig = SourcesConfig()
+    generate: GenerateConfig = GenerateConfig()
+    annotation: AnnotationConfig = AnnotationConfig()
+    build: BuildConfig = BuildConfig()
+
+    @classmethod
+    def read(cls, path: Path) -> "Config":
+        """Read and validate a file.
+
+        Raises:
+            BadInput: not YAML, an unknown key, a wrong value; the message names the line.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+            tree = yaml.compose(text, Loader=yaml.SafeLoader)
+            values = yaml.safe_load(text) or {}
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise BadInput(
+                f"{path}: line {line}: not valid YAML: {error.problem}.", mend="Check the indentation and the quotes."
+            ) from error
+        except (UnicodeDecodeError, yaml.YAMLError) as error:
+            raise BadInput(f"{path} is not a text file in UTF-8: {error}.", mend="Save it as UTF-8.") from error
+        if not isinstance(values, dict):
+            raise BadInput(f"{path}: line 1: settings are expected as `key: value`.", mend="See docs/configuration.md.")
+        try:
+            config = cls.model_validate(values)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            raise _line_error(path, tree, problem) from error
+        shares = config.build.splits
+        total = shares.train + shares.validation + shares.test
+        if abs(total - 1) > 1e-6:
+            line = _line_of(tree, ("build", "splits"))
+            raise BadInput(f"{path}: line {line}: build.splits add up to {total:g}.", mend="Make the shares add up to 1.")
+        return config
+
+
+def _line_error(path: Path, tree: yaml.Node | None, problem: Any) -> BadInput:
+    keys = tuple(problem["loc"])
+    where = f"{path}: line {_line_of(tree, keys)}: `{'.'.join(map(str, keys))}`"
+    if problem["type"] == "extra_forbidden":
+        known = list(_section_at(keys[:-1]).model_fields)
+        close = difflib.get_close_matches(str(keys[-1]), known, 1)
+        hint = f"Did you mean `{close[0]}`?" if close else f"Known here: {', '.join(known)}."
+        return BadInput(f"{where} is not a setting.", mend=hint)
+    message = problem["msg"][0].lower() + problem["msg"][1:]
+    return BadInput(f"{where} is {problem['input']!r}, but {message}.", mend="Change the value on that line.")
+
+
+def _section_at(keys: tuple[Any, ...]) -> type[BaseModel]:
+    section: Any = Config
+    for key in keys:
+        section = section.model_fields[key].annotation
+    return section
+
+
+def _line_of(node: yaml.Node | None, keys: tuple[Any, ...]) -> int:
+    """The line (from 1) on which the setting stands, or the nearest that exists."""
+    line = 1
+    for key in keys:
+        if isinstance(node, yaml.MappingNode):
+            for key_node, value_node in node.value:
+                if key_node.value == str(key):
+                    line, node = key_node.start_mark.line + 1, value_node
+                    break
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+    return line
+
+
+TEMPLATE = """\
+# Settings of this workspace. Every line may be left out: what stands here is the default.
+
+sources:
+  licence: {licence}          # of photos that no photos.csv says more about; publish only what you may
+  min_side: 64              # pixels; smaller photos are set aside
+  max_megapixels: 100       # larger photos are set aside (a decompression bomb says it is huge)
+
+generate:
+  models:                   # `editfhf models` lists them
+    - procedural/careful
+    - procedural/hurried
+    - procedural/careless
+    - procedural/broken
+  tasks: []                 # of the 43 that `editfhf tasks` lists; empty: all that make sense on the photos
+  seed: 0                   # the same seed gives the same images
+  params: {{}}                # by model: settings other than its own, such as `some/model: {{steps: 30}}`
+
+annotation:
+  title: {title}
+  raters_per_edit: 4        # how many people look at each edit
+  simulated_annotators: 8   # for the rehearsal only (`editfhf annotate simulate`)
+
+build:
+  name: {name}
+  licence: other            # of the dataset as a whole (SPDX, as the Hub spells it)
+  splits:                   # shares of the photos; a photo is in one split only
+    train: 0.7
+    validation: 0.1
+    test: 0.2
+"""

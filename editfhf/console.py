@@ -1,0 +1,91 @@
+"""What a command prints: tables (or JSON), progress with rate and time left. Nothing else in the project prints."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+Item = TypeVar("Item")
+
+WorkspaceOption = Annotated[
+    str, typer.Option("-w", "--workspace", envvar="EDITFHF_WORKSPACE", help="The workspace folder.", metavar="WS")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON instead of a table.")]
+
+
+def show(rows: Sequence[dict[str, Any]] | dict[str, Any], as_json: bool = False, title: str = "") -> None:
+    """Print a table (a list of rows of one shape) or a list of counts (one dict); or either as JSON."""
+    if as_json:
+        print(json.dumps(rows, ensure_ascii=False, indent=1, default=str))
+        return
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    if isinstance(rows, dict):
+        table.show_header = False
+        table.add_column()
+        table.add_column()
+        for key, value in rows.items():
+            table.add_row(escape(str(key).replace("_", " ")), escape(_cell(value)))
+    elif rows:
+        for name in rows[0]:
+            table.add_column(name.replace("_", " "), overflow="fold")
+        for row in rows:
+            table.add_row(*(escape(_cell(value)) for value in row.values()))
+    else:
+        say("(nothing)" if not title else f"{title}: nothing")
+        return
+    _console().print(table)
+
+
+def say(text: str) -> None:
+    """One line for the user, on standard output."""
+    _console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """One line beside the result (what was set aside, where to look), on standard error: `--json` stays clean."""
+    _console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterator[Item]:
+    """The items, with a progress bar on standard error: how many, rate, time left. Without a terminal: a line at the end."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)  # type: ignore[arg-type]
+    console = _console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(title, total=total, rate="")
+        for item in items:
+            yield item
+            progress.advance(task)
+            speed = progress.tasks[0].speed
+            progress.update(task, rate=f"{speed:.1f}/s" if speed else "")
+
+
+def _console(stderr: bool = False) -> Any:
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else 200)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value))
+    return str(value)

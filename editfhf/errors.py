@@ -1,0 +1,24 @@
+"""The two ways in which a command of EditFHF ends badly. `cli.py` alone catches them."""
+
+
+class EditFHFError(Exception):
+    """A sentence for the user: what is wrong and where, and in `mend` how to set it right."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, mend: str = "") -> None:
+        super().__init__(f"{what} {mend}".strip())
+        self.what = what
+        self.mend = mend
+
+
+class BadInput(EditFHFError):
+    """Wrong usage or bad input: nothing was done that has to be undone. Exit code 2."""
+
+    exit_code = 2
+
+
+class JobFailed(EditFHFError):
+    """The job, or an item of it, failed; what was done before is kept. Exit code 1."""
+
+    exit_code = 1
