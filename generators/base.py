@@ -1,6 +1,6 @@
 """What an editing model is: requests in, outcomes out. Every model, diffusion, API or procedural, has this interface."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -65,6 +65,7 @@ class ModelEntry:
         tasks: the task ids it can do; empty for all 43.
         procedural: made by hand-written image operations: marked so in every table, never to be taken for a TIE model.
         max_side: the longer side of its images, in pixels, at most.
+        source_params: fields of `Source` that are passed as parameters too (and so are part of the edit's id).
         default_params: what it is run with unless the configuration says otherwise.
     """
 
@@ -72,8 +73,9 @@ class ModelEntry:
     revision: str
     licence: str
     description: str
-    load: Any  # Callable[..., EditModel]; loading may take minutes and gigabytes
+    load: Callable[..., "EditModel"]
     tasks: tuple[str, ...] = ()
     procedural: bool = False
     max_side: int = 1024
+    source_params: tuple[str, ...] = ()
     default_params: Mapping[str, Any] = field(default_factory=dict)

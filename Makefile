@@ -1,0 +1,47 @@
+# `make demo` and `make test` are all that a new machine needs: Python 3.11 or later, git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+# torch spins its threads otherwise, and a second busy process makes it many times slower.
+export OMP_WAIT_POLICY ?= PASSIVE
+
+.PHONY: help install demo test quality style bench clean
+
+help:
+	@echo "make demo     the whole way on sample photos, offline; leaves $(DEMO)/"
+	@echo "make test     formatting, types and tests"
+	@echo "make quality  formatting and types only;  make style  mends formatting"
+	@echo "make bench    the benchmarks, each beside its peer"
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt deploy/install-debian-packages
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] < (3, 14) else "Python 3.11 to 3.13 is needed, this is %d.%d. Say which: make PYTHON=python3.12" % v[:2])'
+	@PYTHON=$(PYTHON) sh deploy/install-debian-packages
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the toolkit into $(VENV) (some minutes) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@$(BIN)/editfhf annotate serve --install-only
+	@touch $@
+
+demo: install
+	@$(BIN)/editfhf demo $(DEMO)
+
+test: quality
+	$(BIN)/python -m pytest
+
+quality: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+style: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) $(DEMO)

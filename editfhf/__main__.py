@@ -1,0 +1,5 @@
+"""`python -m editfhf`."""
+
+from editfhf.cli import main
+
+main()
