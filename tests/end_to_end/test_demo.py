@@ -1,0 +1,71 @@
+"""`editfhf demo`, killed with -9 in each of its stages, ends with the same edits and doubles nothing on the server."""
+
+import hashlib
+import random
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from annotation.client import tasks_on_server
+from editfhf import cli
+from editfhf.demo import demo_commands
+from editfhf.workspace import Workspace
+
+pytestmark = pytest.mark.server
+EDITS = 24
+
+
+def state(root: Path) -> dict[str, str]:
+    """edit_id → hash of the bytes on disk."""
+    workspace = Workspace.open(root)
+    return {
+        edit.edit_id: hashlib.sha256(workspace.path_of(edit.image).read_bytes()).hexdigest()
+        for edit in workspace.edits()
+    }
+
+
+def start(root: Path) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "editfhf", "demo", str(root), "--edits", str(EDITS)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def kill_in_stage(root: Path, stage: str, seconds: float) -> None:
+    """Start the demo and kill it `seconds` after it has printed the command of a stage."""
+    demo = start(root)
+    for line in demo.stdout:
+        if re.match(rf"\$ editfhf {stage}\b", line):
+            time.sleep(seconds)
+            break
+    demo.kill()
+    demo.wait()
+
+
+def test_killed_in_every_stage_it_ends_as_if_never_killed(tmp_path):
+    unbroken, killed = tmp_path / "unbroken", tmp_path / "killed"
+    assert start(unbroken).wait(timeout=600) == 0
+
+    moments = random.Random(11)
+    stages = [" ".join(word for word in command if word.isalpha())[:16].strip() for command in demo_commands(killed)]
+    for stage in [re.escape(stage) for stage in stages]:
+        kill_in_stage(killed, stage, moments.uniform(0.1, 2.0))
+    assert start(killed).wait(timeout=600) == 0
+
+    assert state(killed) == state(unbroken)
+    assert cli.run(["validate", str(killed / "dataset")]) == 0
+    assert cli.run(["annotate", "serve", "-w", str(killed)]) == 0
+    try:
+        tasks = tasks_on_server(Workspace.open(killed))
+    finally:
+        assert cli.run(["annotate", "serve", "-w", str(killed), "--stop"]) == 0
+    assert Counter(task["edit_id"] for task in tasks) == Counter(state(unbroken))
+    raters = Workspace.open(killed).config.annotation.raters_per_edit
+    assert {task["answers"] for task in tasks} == {raters}
