@@ -23,7 +23,11 @@ FRESH_DATABASE = "fresh/label_studio.sqlite3"
 def home() -> Path:
     """The folder of the environment: `EDITFHF_LABEL_STUDIO_HOME`, or beside the user's other application data."""
     override = os.environ.get(HOME_VARIABLE)
-    return Path(override).expanduser() if override else Path(platformdirs.user_data_dir("editfhf")) / f"label-studio-{VERSION}"
+    return (
+        Path(override).expanduser()
+        if override
+        else Path(platformdirs.user_data_dir("editfhf")) / f"label-studio-{VERSION}"
+    )
 
 
 def program() -> Path:

@@ -34,7 +34,10 @@ PLACELESS = {
 # Height of either image on the screen: at 1366 × 768 the instruction, both images and all ratings are in sight.
 IMAGE_HEIGHT = "max(300px, 100vh - 430px)"
 # Keys for the five grades: a row of the keyboard for each rating.
-RATING_KEYS = ("qwert", "asdfg", "zxcvb")
+RATING_KEYS = ("qwert", "asdfg", "yuiop")
+
+
+WORD_JOINER = "\u2060"
 
 
 def reason_of(control: str) -> str:
@@ -56,6 +59,8 @@ def label_config() -> str:
     <PolygonLabels name="{POLYGONS}" toName="{IMAGE}" strokeWidth="2" pointSize="small" opacity="0.25">
 {_lines(6, (f'<Label value="{KIND_LABELS[kind]}" background="{KIND_COLOURS[kind]}"/>' for kind in REGION_KINDS))}
     </PolygonLabels>
+    <Header value="Key 1 or 2, click around the flaw; then click on the region and say what is wrong." size="6"
+      style="margin:0;font-size:14px;font-weight:normal"/>
   </View>
   <View visibleWhen="region-selected" style="border-left:4px solid #888;padding-left:10px">
 {_lines(4, (_region_types(kind) for kind in REGION_KINDS))}
@@ -73,7 +78,7 @@ def label_config() -> str:
 
 def _image(name: str, value: str, title: str) -> str:
     return (
-        f'<View style="flex:0 0 49%;width:49%"><Header value="{title}" size="6" style="margin:2px 0"/>'
+        f'<View style="flex:0 0 49%;width:49%"><Header value="{title}" size="6" style="margin:0;font-size:14px"/>'
         f'<Image name="{name}" value="{value}" maxHeight="{IMAGE_HEIGHT}" defaultZoom="fit" zoom="true" '
         'zoomControl="true" crosshair="false"/></View>'
     )
@@ -81,15 +86,21 @@ def _image(name: str, value: str, title: str) -> str:
 
 def _region_types(kind: str) -> str:
     return (
-        f'<Choices name="{TYPE_CONTROLS[kind]}" toName="{IMAGE}" perRegion="true" required="true" choice="single-radio" '
-        f'showInline="true" whenTagName="{POLYGONS}" whenLabelValue="{KIND_LABELS[kind]}" '
+        f'<Choices name="{TYPE_CONTROLS[kind]}" toName="{IMAGE}" perRegion="true" required="true" '
+        f'choice="single-radio" showInline="true" whenTagName="{POLYGONS}" whenLabelValue="{KIND_LABELS[kind]}" '
         f'visibleWhen="region-selected" requiredMessage="Choose for each region what kind of flaw it is.">'
         f"{_choices(kind)}</Choices>"
     )
 
 
 def _rating(dimension: str, keys: str) -> str:
-    grades = "".join(f'<Choice value="{grade}" hotkey="{key}"/>' for grade, key in zip(GRADES, keys, strict=True))
+    # The page names each radio button by its text, and the browser lets one of a name be on: three scales with the same
+    # words would switch each other off. Invisible characters tell them apart; the alias is what is stored.
+    mark = WORD_JOINER * list(QUESTIONS).index(dimension)
+    grades = "".join(
+        f'<Choice value="{grade}{mark}" alias="{grade}" hotkey="{key}"/>'
+        for grade, key in zip(GRADES, keys, strict=True)
+    )
     return (
         '<View style="display:flex;gap:16px;align-items:center;margin-top:2px">'
         f'<View style="flex:0 0 40%"><Text name="{dimension}_question" value="{escape(QUESTIONS[dimension])}"/></View>'
@@ -101,11 +112,12 @@ def _rating(dimension: str, keys: str) -> str:
 def _placeless(control: str) -> str:
     kind, _, question = PLACELESS[control]
     return (
-        f'<View style="margin-bottom:6px"><Header value="{question}" size="6" style="margin:2px 0"/>'
+        f'<View style="margin-bottom:6px"><Header value="{question}" size="6" style="margin:0;font-size:14px"/>'
         f'<Choices name="{control}" toName="{IMAGE}" choice="multiple" showInline="true">{_choices(kind)}</Choices>'
+        f'<View visibleWhen="choice-selected" whenTagName="{control}">'
         f'<TextArea name="{reason_of(control)}" toName="{IMAGE}" maxSubmissions="1" rows="1" editable="true" '
-        f'required="true" requiredMessage="Say what is wrong: {question}." placeholder="What is wrong? (Enter)" '
-        f'visibleWhen="choice-selected" whenTagName="{control}"/></View>'
+        f'required="true" requiredMessage="Say what is wrong: {question}." placeholder="What is wrong? (Enter)"/>'
+        "</View></View>"
     )
 
 

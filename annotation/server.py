@@ -1,5 +1,6 @@
 """The Label Studio server of a workspace: starts it in the background on loopback, finds it again, stops it."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import psutil
@@ -65,12 +67,13 @@ def stop(workspace: Workspace) -> bool:
     running = find_server(workspace)
     if running is None:
         return False
-    group = running.pid  # it leads a session of its own
-    os.killpg(group, signal.SIGTERM)
-    _, alive = psutil.wait_procs([psutil.Process(running.pid)] if psutil.pid_exists(running.pid) else [], STOP_LIMIT_S)
-    if alive:
-        os.killpg(group, signal.SIGKILL)
-        psutil.wait_procs(alive, STOP_LIMIT_S)
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+        process = psutil.Process(running.pid)
+        os.killpg(running.pid, signal.SIGTERM)  # it leads a group of its own
+        _, alive = psutil.wait_procs([process], STOP_LIMIT_S)
+        if alive:
+            os.killpg(running.pid, signal.SIGKILL)
+            psutil.wait_procs(alive, STOP_LIMIT_S)
     return True
 
 
@@ -206,7 +209,8 @@ def _choose_port(workspace: Workspace, wished: int | None) -> int:
     if wished is not None:
         if not _is_free(wished):
             raise BadInput(
-                f"Port {wished} is in use by another program.", mend="Name another, or leave out --port to get a free one."
+                f"Port {wished} is in use by another program.",
+                mend="Name another, or leave out --port to get a free one.",
             )
         return wished
     for port in (_last_port(workspace), DEFAULT_PORT):
@@ -294,4 +298,4 @@ def publish_image(workspace: Workspace, file: str) -> str:
         except OSError:
             with whole_file(target) as temporary:
                 shutil.copyfile(workspace.path_of(file), temporary)
-    return f"/data/local-files/?d=images/{name}"
+    return f"/data/local-files/?d={quote(f'images/{name}')}"

@@ -10,11 +10,13 @@ import sys
 from importlib.metadata import entry_points
 
 import typer
-from click import ClickException, Group
-from click.exceptions import Abort, Exit
+from typer.core import TyperGroup
 
-from editfhf import __version__
+from editfhf import __version__, console
 from editfhf.errors import EditFHFError
+
+# Typer carries its own copy of click and does not name the class of all usage errors.
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 COMMAND_ORDER = (
     "demo", "doctor", "init", "tasks", "models", "flaws", "instruct", "plan", "generate", "merge", "annotate", "review",
@@ -23,7 +25,7 @@ COMMAND_ORDER = (
 )  # fmt: skip
 
 
-def build_group() -> Group:
+def build_group() -> TyperGroup:
     """The command group with every command that the installed packages register, in the order of a campaign."""
     app = typer.Typer(
         name="editfhf",
@@ -45,9 +47,12 @@ def build_group() -> Group:
             raise typer.Exit
 
     for point in sorted(entry_points(group="editfhf.commands"), key=lambda point: point.name):
-        app.add_typer(point.load())
+        try:
+            app.add_typer(point.load())
+        except ImportError as error:  # a package that is half installed must not take the others with it
+            console.note(f"editfhf: the commands of {point.value} are left out: {error}.")
     group = typer.main.get_command(app)
-    assert isinstance(group, Group)
+    assert isinstance(group, TyperGroup)
     position = {name: index for index, name in enumerate(COMMAND_ORDER)}
     group.commands = dict(
         sorted(group.commands.items(), key=lambda item: (position.get(item[0], len(position)), item[0]))
@@ -68,13 +73,13 @@ def run(arguments: list[str]) -> int:
         if debug:
             raise
         return _say(str(error), error.exit_code)
-    except ClickException as error:
+    except UsageError as error:
         context = getattr(error, "ctx", None)
         usage = f" `{context.command_path} --help` shows how." if context else ""
-        return _say(error.format_message() + usage, 2)
-    except Exit as error:
+        return _say(error.format_message().rstrip(".") + "." + usage, 2)  # type: ignore[attr-defined]
+    except typer.Exit as error:
         return error.exit_code
-    except (Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return _say("Stopped. What was done is kept: the same command goes on from here.", 1)
     except BrokenPipeError:
         # The reader (head, less) has gone; Python would complain once more when it flushes at exit.

@@ -96,8 +96,15 @@ class Config(_Section):
         total = shares.train + shares.validation + shares.test
         if abs(total - 1) > 1e-6:
             line = _line_of(tree, ("build", "splits"))
-            raise BadInput(f"{path}: line {line}: build.splits add up to {total:g}.", mend="Make the shares add up to 1.")
+            raise BadInput(
+                f"{path}: line {line}: build.splits add up to {total:g}.", mend="Make the shares add up to 1."
+            )
         return config
+
+
+def line_of_setting(path: Path, *keys: str | int) -> int:
+    """The line (from 1) on which a setting stands in the file, for values that only their user can judge."""
+    return _line_of(yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader), keys)
 
 
 def _line_error(path: Path, tree: yaml.Node | None, problem: Any) -> BadInput:

@@ -7,17 +7,14 @@ from pathlib import Path
 
 from editfhf.errors import EditFHFError, JobFailed
 
-# 4 procedural editors × 24 (photo, task) pairs: enough to rank the editors, little enough for three minutes
-EDITS = 96
 
-
-def demo_commands(folder: Path) -> list[list[str]]:
-    """The whole way, command by command; every one of them may be run again."""
+def demo_commands(folder: Path, edits: int) -> list[list[str]]:
+    """The whole way with so many edits, command by command; every one of them may be run again."""
     workspace, dataset = str(folder), str(folder / "dataset")
     return [
         ["init", workspace],
         ["instruct", "-w", workspace],
-        ["generate", "-w", workspace, "--limit", str(EDITS)],
+        ["generate", "-w", workspace, "--limit", str(edits)],
         ["annotate", "serve", "-w", workspace],
         ["annotate", "push", "-w", workspace],
         ["annotate", "simulate", "-w", workspace],
@@ -28,10 +25,11 @@ def demo_commands(folder: Path) -> list[list[str]]:
     ]
 
 
-def run_demo(folder: Path, run: Callable[[list[str]], int], say: Callable[[str], None]) -> None:
+def run_demo(folder: Path, edits: int, run: Callable[[list[str]], int], say: Callable[[str], None]) -> None:
     """Run the commands in this process, so that a kill leaves none of them behind; the server is stopped at the end.
 
     Args:
+        edits: how many; 96 are 24 (photo, task) pairs by four editors: enough to rank them, done in three minutes.
         run: runs one command line and returns its exit code (`editfhf.cli.run`).
         say: prints a line.
 
@@ -40,7 +38,7 @@ def run_demo(folder: Path, run: Callable[[list[str]], int], say: Callable[[str],
     """
     begin = time.monotonic()
     try:
-        for command in demo_commands(folder):
+        for command in demo_commands(folder, edits):
             say(f"\n$ {shlex.join(['editfhf', *command])}")
             start = time.monotonic()
             if run(command) != 0:

@@ -16,7 +16,7 @@ from skimage.segmentation import slic
 Box = tuple[float, float, float, float]
 
 WORKING_SIDE = 512  # pixels: everything is found at this size, and masks are scaled up
-COARSE_SIDE = 288  # pixels: GrabCut starts at this size (its time grows fast) and is refined along the outline
+COARSE_SIDE = 256  # pixels: GrabCut starts at this size (its time grows fast) and is refined along the outline
 SUBJECT_SHARE = (0.015, 0.6)  # of the picture: less is a detail, more is the scene itself
 SKY_SHARE = (0.05, 0.85)
 GREEN_SHARE = 0.2  # more green than this, and the photo was probably taken outdoors
@@ -219,14 +219,43 @@ def _seeds_of_person(image: np.ndarray, face: Box) -> np.ndarray:
 def _seeds_of_core(core: np.ndarray) -> np.ndarray:
     height, width = core.shape
     reach = max(3, max(height, width) // 16)
-    near = cv2.dilate(core.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2))
+    near = cv2.dilate(core.astype(np.uint8), _disc(reach))
     seeds = np.where(near > 0, cv2.GC_PR_BGD, cv2.GC_BGD).astype(np.uint8)
     seeds[core] = cv2.GC_PR_FGD
     return seeds
 
 
 def _cut_out(image: np.ndarray, seeds: np.ndarray) -> np.ndarray | None:
-    """GrabCut from seeds; the largest part, its small holes filled. None when it finds nothing or has no background."""
+    """GrabCut from seeds, in the part of the image that they leave open; its small holes filled.
+
+    None when it finds nothing or has no background to learn from.
+    """
+    window = _window_of(seeds)
+    coarse = _grab_coarsely(image[window], seeds[window])
+    if coarse is None:
+        return None
+    mask = cv2.morphologyEx(coarse.astype(np.uint8), cv2.MORPH_OPEN, _disc(1)).astype(bool)
+    parts = _large_parts(mask)
+    if parts is None:
+        return None
+    whole = np.zeros(seeds.shape, bool)
+    whole[window] = _fill_small_holes(parts)
+    return whole
+
+
+def _window_of(seeds: np.ndarray) -> tuple[slice, slice]:
+    """The seeds that are not sure background, and a margin of half their extent around them to learn it from."""
+    windows = []
+    for axis in (1, 0):
+        places = np.flatnonzero((seeds != cv2.GC_BGD).any(axis=axis))
+        if not len(places):
+            return slice(None), slice(None)
+        margin = max(16, (places[-1] - places[0]) // 2)
+        windows.append(slice(max(0, places[0] - margin), places[-1] + 1 + margin))
+    return windows[0], windows[1]
+
+
+def _grab_coarsely(image: np.ndarray, seeds: np.ndarray) -> np.ndarray | None:
     height, width = seeds.shape
     scale = min(1.0, COARSE_SIDE / max(height, width))
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
@@ -235,19 +264,15 @@ def _cut_out(image: np.ndarray, seeds: np.ndarray) -> np.ndarray | None:
         cv2.resize(seeds, size, interpolation=cv2.INTER_NEAREST),
         iterations=4,
     )
-    if coarse is None:
-        return None
+    if coarse is None or scale == 1:
+        return coarse
     mask = cv2.resize(coarse.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-    if scale < 1:
-        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(np.ceil(2 / scale)) + 1,) * 2)
-        band = np.where(mask, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-        band[cv2.erode(mask.astype(np.uint8), kernel) > 0] = cv2.GC_FGD
-        band[cv2.dilate(mask.astype(np.uint8), kernel) == 0] = cv2.GC_BGD
-        fine = _grab(image, band, iterations=1)
-        mask = mask if fine is None else fine
-    mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
-    largest = _largest_part(mask.astype(bool))
-    return None if largest is None else _fill_small_holes(largest)
+    reach = int(np.ceil(2 / scale))
+    band = np.where(mask, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    band[cv2.erode(mask.astype(np.uint8), _disc(reach)) > 0] = cv2.GC_FGD
+    band[cv2.dilate(mask.astype(np.uint8), _disc(reach)) == 0] = cv2.GC_BGD
+    fine = _grab(image, band, iterations=1)
+    return mask if fine is None else fine
 
 
 def _grab(image: np.ndarray, seeds: np.ndarray, iterations: int) -> np.ndarray | None:
@@ -265,6 +290,17 @@ def _largest_part(mask: np.ndarray) -> np.ndarray | None:
     if count < 2:
         return None
     return np.asarray(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()))
+
+
+def _large_parts(mask: np.ndarray) -> np.ndarray | None:
+    """The largest part and those nearly of its kind: a head may be cut from its body by a dark collar."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    return np.isin(labels, 1 + np.flatnonzero(areas >= 0.2 * areas.max())) if count > 1 else None
+
+
+def _disc(radius: int) -> np.ndarray:
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
 
 
 def _fill_small_holes(mask: np.ndarray) -> np.ndarray:
@@ -290,7 +326,7 @@ def _is_convincing(image: np.ndarray, mask: np.ndarray, core: np.ndarray) -> boo
 def contrast_to_surroundings(image: np.ndarray, mask: np.ndarray) -> float:
     """How unlike the colours inside a mask are to those in a ring around it: 0 (the same) to 1 (none in common)."""
     reach = max(5, max(mask.shape) // 16)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
+    kernel = _disc(reach)
     ring = cv2.dilate(mask.astype(np.uint8), kernel).astype(bool) & ~mask
     if not ring.any() or not mask.any():
         return 0.0
@@ -313,7 +349,8 @@ def find_lettering(image: np.ndarray) -> list[Box]:
             left, top = line[:, 0].min(), line[:, 1].min()
             right, bottom = (line[:, 0] + line[:, 2]).max(), (line[:, 1] + line[:, 3]).max()
             strokes = np.isin(labels[top:bottom, left:right], line[:, 4])
-            if _is_line_of_letters(grey[top:bottom, left:right], binary[top:bottom, left:right] > 0, strokes):
+            around = grey[top:bottom, left:right], binary[top:bottom, left:right] > 0
+            if _stands_like_letters(line) and _is_ink_on_calm_ground(*around, strokes):
                 lines.append((left / width, top / height, right / width, bottom / height))
     return sorted(lines, key=lambda line: (line[1], line[0]))
 
@@ -348,15 +385,26 @@ def _lines_of(letters: np.ndarray) -> list[np.ndarray]:
     return [letters[line] for line in lines if len(line) >= 5]
 
 
-def _is_line_of_letters(grey: np.ndarray, binary: np.ndarray, strokes: np.ndarray) -> bool:
-    height, width = strokes.shape
+def _stands_like_letters(line: np.ndarray) -> bool:
+    """Closer to each other than a good part of their height, and together much wider than high."""
+    height = float(np.median(line[:, 3]))
+    gaps = line[1:, 0] - (line[:-1, 0] + line[:-1, 2])
+    across = (line[:, 0] + line[:, 2]).max() - line[:, 0].min()
+    return bool(np.median(gaps) < 0.4 * height and across > 3 * height and np.median(line[:, 2]) < 1.3 * height)
+
+
+def _is_ink_on_calm_ground(grey: np.ndarray, binary: np.ndarray, strokes: np.ndarray) -> bool:
     ground = cv2.erode((~binary).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
-    if width < 3 * height or ground.mean() < 0.1 or not strokes.any():
+    if ground.mean() < 0.1 or not strokes.any():
         return False
-    contrast = abs(float(np.median(grey[strokes])) - float(np.median(grey[ground])))
-    calm = grey[ground].std() < 0.2 * contrast
-    stray = (binary & ~strokes).sum() < 0.3 * strokes.sum()
-    return bool(contrast > 40 and calm and stray)
+    # The light may fall unevenly: compare with the ground nearby, not with that of the whole line.
+    weight = ground.astype(np.float32)
+    reach = (0, 0), max(1.0, grey.shape[0] / 2)
+    nearby = cv2.GaussianBlur(grey * weight, *reach) / np.maximum(cv2.GaussianBlur(weight, *reach), 1e-3)
+    contrast = abs(float(np.median((grey - nearby)[strokes])))
+    unrest = float(np.abs((grey - nearby)[ground]).mean())
+    stray = (binary & ~strokes).sum() / strokes.sum()
+    return bool(contrast > 40 and unrest < 0.1 * contrast and stray < 0.2)
 
 
 def _green_share(image: np.ndarray) -> float:

@@ -93,6 +93,22 @@ def slots_of(template: str) -> list[str]:
     return re.findall(r"{(\w+)}", template)
 
 
+def fill_template(template: str, words: Mapping[str, str]) -> str:
+    """A template with its slots filled; `a` before a word that begins with a vowel becomes `an`.
+
+    Example:
+        >>> fill_template("add a {colour} ball", {"colour": "orange"})
+        'add an orange ball'
+    """
+    sentence = ""
+    for index, piece in enumerate(re.split(r"{(\w+)}", template)):
+        word = words[piece] if index % 2 else piece
+        if index % 2 and word[:1].casefold() in set("aeiou"):
+            sentence = re.sub(r"\ba $", "an ", sentence)
+        sentence += word
+    return sentence
+
+
 def parse_slots(task_id: str, text: str) -> dict[str, str] | None:
     """What an instruction says, slot by slot: the inverse of filling a template of the task.
 
@@ -119,7 +135,10 @@ def _patterns(task_id: str) -> tuple[re.Pattern[str], ...]:
     patterns = []
     for template in TASKS[task_id].templates:
         pieces = re.split(r"{(\w+)}", template)
-        parts = [re.escape(piece) if index % 2 == 0 else _slot_pattern(piece) for index, piece in enumerate(pieces)]
+        parts = [
+            _slot_pattern(piece) if index % 2 else re.sub(r"\ba\\ $", r"an?\\ ", re.escape(piece))
+            for index, piece in enumerate(pieces)
+        ]
         patterns.append(re.compile("".join(parts), re.IGNORECASE | re.ASCII))
     return tuple(patterns)
 

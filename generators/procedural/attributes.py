@@ -17,6 +17,7 @@ from generators.procedural.compositing import (
     luminance,
     mix,
     put,
+    sample,
     soften,
     to_lab,
 )
@@ -40,7 +41,7 @@ def change_material(context: EditContext) -> EditDraft:
     grey = luminance(context.pixels)
     smooth = cv2.bilateralFilter(grey, 7, 30, 5)
     low, high = np.percentile(smooth[mask], [2, 98])
-    shade = np.clip((smooth - low) / max(high - low, 1), 0, 1)
+    shade = np.clip((smooth - low) / max(high - low, 1), 0, 1).astype(np.float32)
     material = context.slots["material"]
     if material == "gold":
         surface = _ramp(_polished(shade, 1.5), [(38, 22, 6), (132, 88, 20), (214, 168, 58), (255, 240, 170)])
@@ -66,7 +67,7 @@ def give_pattern(context: EditContext) -> EditDraft:
     field, _ = pattern_field(context.slots["pattern"], context.size, period)
     form = blur(lab[..., 0], 0.5 * period) * 0.25
     rows, columns = np.mgrid[0 : context.size[0], 0 : context.size[1]].astype(np.float32)
-    field = cv2.remap(field, columns + form, rows + form, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    field = sample(field, columns + form, rows + form)
     shading = (lab[..., 0] - lab[..., 0][mask].mean()) * 0.75
     patterned = field.copy()
     patterned[..., 0] = np.clip(field[..., 0] * 0.85 + shading, 2, 98)
@@ -95,7 +96,7 @@ def change_shape(context: EditContext) -> EditDraft:
     shift_x = max(0.0, half - centre_x) - max(0.0, centre_x + half - context.size[1])
     shift_y = max(0.0, half - centre_y) - max(0.0, centre_y + half - context.size[0])
     map_x, map_y = centre_x + across * stretch, centre_y + down * stretch
-    colour = cv2.remap(cut_out(context.pixels, mask).colour, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    colour = sample(cut_out(context.pixels, mask).colour, map_x, map_y)
     alpha = np.clip((reach - distance) / 1.5 + 0.5, 0, 1)
     piece = CutOut(colour, blur(alpha, 0.8)).moved(shift_x, shift_y)
     hole = hole_of(mask)
@@ -202,11 +203,9 @@ def _glass(context: EditContext, mask: np.ndarray, shade: np.ndarray) -> np.ndar
     behind = as_float(context.photo.filled(hole_of(mask))) if mask.mean() < LARGEST_SUBJECT else as_float(context.pixels)
     form = blur(shade, 3)
     bend = 0.06 * max(context.size)
-    slope_x, slope_y = (cv2.Sobel(form, cv2.CV_32F, *order, ksize=5) for order in ((1, 0), (0, 1)))
+    slope_x, slope_y = (cv2.Sobel(form, cv2.CV_32F, *order, ksize=5, scale=1 / 20) for order in ((1, 0), (0, 1)))
     rows, columns = np.mgrid[0 : context.size[0], 0 : context.size[1]].astype(np.float32)
-    refracted = cv2.remap(
-        behind, columns + bend * slope_x, rows + bend * slope_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-    )
+    refracted = sample(behind, columns + bend * slope_x, rows + bend * slope_y)
     depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
     rim = np.exp(-depth / (0.02 * max(context.size)))
     highlight = np.clip((shade - 0.8) / 0.2, 0, 1) ** 2

@@ -29,7 +29,13 @@ def luminance(image: np.ndarray) -> np.ndarray:
 
 
 def blur(image: np.ndarray, sigma: float) -> np.ndarray:
-    return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0.05 else image
+    return cv2.GaussianBlur(image.astype(np.float32), (0, 0), sigma) if sigma > 0.05 else image
+
+
+def sample(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Each pixel taken from (x, y) in pixels, in between interpolated; outside, the image is mirrored."""
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 
 
 def dilate(mask: np.ndarray, radius: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from generators.procedural.compositing import blur, dilate, mix, soften
 PATCH = 7  # pixels, odd
 HALF = PATCH // 2
 LEVELS = (48, 96, 192)  # longer side in pixels; the full photo takes its offsets from the last one
-ROUNDS = {48: 8, 96: 4, 192: 2}
+ROUNDS = {48: 6, 96: 3, 192: 1}
 JUMPS = (1, 4)  # neighbours at these distances are asked for their match
 
 

@@ -21,6 +21,7 @@ from generators.procedural.palette import COLOURS
 
 HOLE_MARGIN = 5  # pixels around a subject that go with it: its soft edge, its reflection on what it stands on
 SMALLEST_BALL = 10  # pixels, radius
+LARGEST_BALL = 0.3  # radius, of the shorter side of the photo
 
 
 def add_object(context: EditContext) -> EditDraft:
@@ -52,7 +53,8 @@ def replace_object(context: EditContext) -> EditDraft:
     mask = context.subject(LARGEST_SUBJECT)
     hole = hole_of(mask)
     left, top, right, bottom = bounding_box(mask)
-    radius = max(SMALLEST_BALL, 0.5 * min(right - left, bottom - top)) * context.tweaks.get("scale", 1.0)
+    radius = min(0.5 * min(right - left, bottom - top), LARGEST_BALL * min(context.size))
+    radius = max(SMALLEST_BALL, radius) * context.tweaks.get("scale", 1.0)
     bottom = min(bottom, context.size[0] - 3)
     image = as_float(context.photo.filled(hole))
     image, ball = draw_ball(context, image, (left + right) / 2, bottom - radius, radius)

@@ -25,6 +25,9 @@ from generators.procedural.context import CannotEditError, EditContext, EditDraf
 from generators.procedural.palette import cloud_noise
 
 
+SMALLEST_REFLECTION = 0.1  # of the height: room below the subject that a reflection needs
+
+
 def replace_background(context: EditContext) -> EditDraft:
     """The subject in front of a painted backdrop, its light tuned a little to the new place."""
     mask = context.subject()
@@ -53,8 +56,8 @@ def change_weather(context: EditContext) -> EditDraft:
     else:
         image = _muted(lab, chroma=0.6, contrast=0.85, lift=6) * np.array([0.98, 1.0, 1.05], np.float32)
         # Snow lies on what faces up: where it gets brighter from below to above, and on flat ground.
-        top_faces = np.clip(cv2.Sobel(blur(lab[..., 0], 1.5), cv2.CV_32F, 0, 1, ksize=3) / -18, 0, 1)
-        lying = np.clip(blur(top_faces, 1.2) * 1.4, 0, 0.8)
+        top_faces = np.clip(cv2.Sobel(blur(lab[..., 0], 1.5), cv2.CV_32F, 0, 1, ksize=3) / -34 - 0.1, 0, 1)
+        lying = np.clip(blur(top_faces, 1.2) * 1.3, 0, 0.7)
         rows = np.linspace(0, 1, context.size[0], dtype=np.float32)[:, None]
         cover = 0.5 * np.clip((rows - 0.6) / 0.4, 0, 1) * (cloud_noise(context.size, rng, 0.12) > 0.45)
         image = mix(image, np.full_like(image, 240.0), np.clip(lying + blur(cover, 2), 0, 0.85))
@@ -80,8 +83,8 @@ def change_season(context: EditContext) -> EditDraft:
         bare = _muted(to_lab(context.pixels), 0.25, 0.95, 10)
         image = mix(_muted(to_lab(context.pixels), 0.65, 0.95, 5), mix(bare, np.full_like(image, 236.0), 0.42), green)
         lab = to_lab(image)
-        top_faces = np.clip(cv2.Sobel(blur(lab[..., 0], 1.5), cv2.CV_32F, 0, 1, ksize=3) / -16, 0, 1)
-        image = mix(image, np.full_like(image, 242.0), np.clip(blur(top_faces, 1.0) * 1.3, 0, 0.75))
+        top_faces = np.clip(cv2.Sobel(blur(lab[..., 0], 1.5), cv2.CV_32F, 0, 1, ksize=3) / -34 - 0.1, 0, 1)
+        image = mix(image, np.full_like(image, 242.0), np.clip(blur(top_faces, 1.0) * 1.2, 0, 0.6))
         image = image * np.array([0.95, 1.0, 1.08], np.float32)
     else:
         fresh = _with_hue(hsv, 82 + 16 * noise, np.clip(saturation * 1.2 + 0.06, 0, 1), hsv[..., 2] * 1.12 + 0.03)
@@ -104,13 +107,14 @@ def change_time(context: EditContext) -> EditDraft:
         image = image + lights[..., None] * np.array([90, 70, 30], np.float32)
         if sky is not None:
             stars = draw_sky("a starry night sky", context.size, context.rng("night"))
-            image = mix(image, stars, soften(sky, 1.5) * 0.9)
+            image = mix(image, stars, sky_alpha(context.pixels, sky) * 0.9)
     elif time == "sunset":
         image = _muted(lab, 1.05, 1.0, -8) * np.array([1.22, 0.9, 0.62], np.float32)
         glow = np.exp(-(((rows - 0.45) / 0.35) ** 2)) * np.ones(context.size, np.float32)
         image = image + glow[..., None] * np.array([42, 14, -6], np.float32)
         if sky is not None:
-            image = mix(image, draw_sky("a dramatic sunset", context.size, context.rng("sunset")), soften(sky, 1.5) * 0.8)
+            alpha = sky_alpha(context.pixels, sky)
+            image = mix(image, draw_sky("a dramatic sunset", context.size, context.rng("sunset")), alpha * 0.8)
     else:
         image = _muted(lab, 0.75, 0.82, 5) * np.array([0.98, 0.99, 1.08], np.float32)
         haze = 0.42 * _depth(context)
@@ -143,10 +147,12 @@ def replace_sky(context: EditContext) -> EditDraft:
     sky = context.photo.content.sky
     if sky is None or sky.mean() < 0.02:
         raise CannotEditError("No sky could be found in this photo.")
-    painted = draw_sky(context.slots["sky"], context.size, context.rng("sky"), horizon=bounding_box(sky)[3] / context.size[0])
+    horizon = bounding_box(sky)[3] / context.size[0]
+    painted = draw_sky(context.slots["sky"], context.size, context.rng("sky"), horizon)
     painted = add_grain(painted, grain_level(context.pixels), context.rng("grain"))
-    image = mix(as_float(context.pixels), painted, soften(erode(sky, 1), 1.4))
-    return EditDraft(image, dilate(sky, 3), sky, context.pixels)
+    alpha = sky_alpha(context.pixels, sky)
+    image = mix(as_float(context.pixels), painted, alpha)
+    return EditDraft(image, dilate(alpha > 0.02, 2), sky, context.pixels)
 
 
 def add_reflection(context: EditContext) -> EditDraft:
@@ -154,7 +160,7 @@ def add_reflection(context: EditContext) -> EditDraft:
     mask = context.subject()
     left, top, right, bottom = bounding_box(mask)
     height, _ = context.size
-    if height - bottom < 0.06 * height:
+    if height - bottom < SMALLEST_REFLECTION * height:
         raise CannotEditError("There is no room below it for a reflection.")
     piece = cut_out(context.pixels, mask)
     matrix = np.array([[1, 0, 0], [0, -1, 2 * bottom - 2]], np.float32)
@@ -168,6 +174,32 @@ def add_reflection(context: EditContext) -> EditDraft:
     image = mix(as_float(context.pixels), soft * 0.9, alpha)
     place = alpha > 0.08
     return EditDraft(image, dilate(alpha > 0.02, 3), place, context.pixels)
+
+
+def sky_alpha(pixels: np.ndarray, sky: np.ndarray) -> np.ndarray:
+    """How much of each pixel is sky, fine twigs and eaves against it too: float32, shape (height, width), 0..1.
+
+    Near the border of the mask a pixel lies somewhere on the line between the sky's colour and that of what stands
+    before it, both taken from close by.
+    """
+    reach = max(4, round(0.014 * max(sky.shape)))
+    surely, never = erode(sky, 2), ~dilate(sky, reach)
+    image = as_float(pixels)
+
+    def colour_near(mask: np.ndarray) -> np.ndarray:
+        weight = mask.astype(np.float32)[..., None]
+        total, count = blur(image * weight, 2 * reach), blur(weight[..., 0], 2 * reach)[..., None]
+        return total / np.maximum(count, 1e-4)
+
+    of_sky, of_rest = colour_near(surely), colour_near(never)
+    line = of_sky - of_rest
+    share = ((image - of_rest) * line).sum(axis=2) / np.maximum((line**2).sum(axis=2), 400.0)
+    alpha = np.clip((share - 0.15) / 0.6, 0, 1)
+    alpha[surely], alpha[never] = 1, 0
+    # Where both colours are alike only the mask can tell.
+    unsure = (line**2).sum(axis=2) < 900
+    alpha[unsure] = sky[unsure]
+    return blur(alpha.astype(np.float32), 0.8)
 
 
 def draw_sky(kind: str, size: tuple[int, int], rng: np.random.Generator, horizon: float = 0.6) -> np.ndarray:
@@ -244,7 +276,7 @@ def _depth(context: EditContext) -> np.ndarray:
     depth = 0.2 + 0.6 * rows
     content = context.photo.content
     if content.sky is not None:
-        depth = np.maximum(depth, blur(content.sky.astype(np.float32), 3))
+        depth = np.maximum(depth, blur(content.sky.astype(np.float32), 0.015 * max(context.size)))
     if content.subject is not None:
         depth = depth * (1 - 0.45 * blur(content.subject.astype(np.float32), 3))
     return depth

@@ -49,8 +49,7 @@ def colourise(context: EditContext) -> EditDraft:
     foliage = np.clip((activity - 3.0) / 4, 0, 1) * np.clip((0.6 - np.abs(t - 0.35)) / 0.4, 0, 1)
     a, b = a + (-15 - a) * 0.75 * foliage, b + (20 - b) * 0.75 * foliage
     content = context.photo.content
-    sky = content.sky.astype(np.float32) if content.sky is not None else _smooth_top(lightness, rows)
-    sky = blur(sky, 3)
+    sky = blur(content.sky.astype(np.float32), 3) if content.sky is not None else np.zeros_like(a)
     a, b = a + (-3 - a) * sky, b + (-24 - b) * sky
     for left, top, right, bottom in content.faces:
         columns = np.linspace(0, 1, width, dtype=np.float32)[None, :]
@@ -228,12 +227,6 @@ def _oil(context: EditContext) -> np.ndarray:
     lab = to_lab(best)
     lab[..., 1:] *= 1.25
     return np.clip(from_lab(lab) + np.clip(relief * 1.2, -28, 28)[..., None], 0, 255)
-
-
-def _smooth_top(lightness: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """A bright, smooth upper part is probably sky."""
-    smooth = blur(np.abs(lightness - blur(lightness, 3)), 5) < 1.2
-    return (smooth & (lightness > 55) & (rows < 0.5)).astype(np.float32) * 0.8
 
 
 def _everything(context: EditContext, image: np.ndarray) -> EditDraft:

@@ -1,0 +1,269 @@
+"""From Label Studio's annotations, which may hold anything, to records; what cannot be taken is refused, with why."""
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+
+from annotation import interface
+from editfhf.errors import BadInput
+from editfhf.flaws import FLAWS
+from editfhf.geometry import mend_polygon
+from editfhf.schema import Answer, Polygon, Rating, Region, stable_id
+
+PROJECT_TYPE = "regions_and_ratings"
+MAX_REASON_LENGTH = 2000
+
+_LABELS = {label: kind for kind, label in interface.KIND_LABELS.items()}
+_SCORES = {grade: float(score) for score, grade in enumerate(interface.GRADES, start=interface.SCALE[0])}
+_PLACELESS_REASONS = {interface.reason_of(control): control for control in interface.PLACELESS}
+_PER_REGION = {interface.REASON, *interface.TYPE_CONTROLS.values()}
+_KNOWN = {interface.POLYGONS, *_PER_REGION, *interface.QUESTIONS, *interface.PLACELESS, *_PLACELESS_REASONS}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A part of an annotation (`""`: all of it) that cannot be taken, and why."""
+
+    part: str
+    reason: str
+
+
+@dataclass(slots=True)
+class ParsedAnnotation:
+    """What an annotation says. `answer` is None when nothing of it could be taken."""
+
+    answer: Answer | None = None
+    ratings: list[Rating] = field(default_factory=list)
+    regions: list[Region] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+class _Outer(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    result: list[Any]
+    was_cancelled: bool = False
+    # 0 where the server does not know (it does not for what came through its API).
+    lead_time: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    created_at: datetime
+
+
+class _Item(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    id: Annotated[StrictStr, Field(min_length=1)]
+    from_name: StrictStr
+    value: dict[str, Any]
+    origin: Any = None
+
+
+class _Polygon(BaseModel):
+    points: list[tuple[Annotated[float, Field(strict=True)], Annotated[float, Field(strict=True)]]]
+    polygonlabels: Annotated[list[StrictStr], Field(min_length=1, max_length=1)]
+
+
+class _Choice(BaseModel):
+    choices: Annotated[list[StrictStr], Field(min_length=1)]
+
+
+class _Text(BaseModel):
+    text: list[StrictStr] | StrictStr
+
+
+def author_of(annotation: Any) -> int | None:
+    """The user whose answer it is, or None where the server does not say."""
+
+    class Author(BaseModel):
+        completed_by: StrictInt
+
+    try:
+        return Author.model_validate(annotation).completed_by
+    except ValidationError:
+        return None
+
+
+def parse_annotation(annotation: Any, edit_id: str, annotator: str, annotator_kind: str) -> ParsedAnnotation:
+    """Read one annotation. It never raises: whatever is wrong becomes a refusal, and the rest is taken.
+
+    Args:
+        annotation: as Label Studio exports it (decoded JSON, of any shape).
+        annotator: pseudonym; annotator_kind: human or simulated.
+
+    Returns:
+        Polygons are in 0..1 and valid; `session` is the day (UTC) and `position` 0, to be set by who knows the others.
+    """
+    try:
+        outer = _Outer.model_validate(annotation)
+        submitted = outer.created_at.astimezone(UTC)
+    except ValidationError as error:
+        return ParsedAnnotation(refusals=[Refusal("", _problem(error))])
+    except (OverflowError, ValueError):
+        return ParsedAnnotation(refusals=[Refusal("", "created_at is no time")])
+    reader = _Reader(edit_id, annotator, annotator_kind, outer.lead_time or 0.0, submitted)
+    if outer.was_cancelled:
+        reader.parsed.answer = reader.answer("skipped")
+        return reader.parsed
+    if not outer.result:
+        return ParsedAnnotation(refusals=[Refusal("", "the answer is empty")])
+    return reader.read(outer.result)
+
+
+class _Reader:
+    """Reads the items of one annotation."""
+
+    def __init__(
+        self, edit_id: str, annotator: str, annotator_kind: str, lead_time_s: float, submitted: datetime
+    ) -> None:
+        self._who: dict[str, Any] = {"edit_id": edit_id, "annotator": annotator, "annotator_kind": annotator_kind}
+        self._when: dict[str, Any] = {"lead_time_s": lead_time_s, "submitted_at": submitted.isoformat()}
+        self._session = submitted.date().isoformat()
+        self.parsed = ParsedAnnotation()
+
+    def read(self, result: list[Any]) -> ParsedAnnotation:
+        items = self._known_items(result)
+        for dimension in interface.QUESTIONS:
+            self._try(f"rating {dimension}", self._read_rating, dimension, items)
+        polygons = [item for item in items if item.from_name == interface.POLYGONS]
+        seen: set[str] = set()
+        for polygon in polygons:
+            if polygon.id in seen:
+                self._refuse(f"region {polygon.id}", "two regions share this id")
+            else:
+                self._try(f"region {polygon.id}", self._read_region, polygon, items)
+            seen.add(polygon.id)
+        for item in items:
+            if item.from_name in _PER_REGION and item.id not in seen:
+                self._refuse(f"{item.from_name} {item.id}", "it belongs to no region")
+        placeless = [item for item in items if item.from_name in interface.PLACELESS]
+        for control in interface.PLACELESS:
+            self._try(control, self._read_placeless, control, items)
+        if self.parsed.ratings or self.parsed.regions:
+            # Who drew something that could not be read has still said that there is a flaw.
+            self.parsed.answer = self.answer("answered" if polygons or placeless else "no_flaw")
+        return self.parsed
+
+    def answer(self, outcome: str) -> Answer:
+        return Answer(**self._who, project_type=PROJECT_TYPE, outcome=outcome, reason="", **self._when)
+
+    def _known_items(self, result: list[Any]) -> list[_Item]:
+        items = []
+        for index, raw in enumerate(result):
+            try:
+                item = _Item.model_validate(raw)
+            except ValidationError as error:
+                self._refuse(f"item {index}", _problem(error))
+                continue
+            if item.from_name in _KNOWN:
+                items.append(item)
+            else:
+                self._refuse(f"item {index}", f"nothing on the labelling screen is called {item.from_name[:80]!r}")
+        return items
+
+    def _read_rating(self, dimension: str, items: list[_Item]) -> None:
+        given = {tuple(_Choice.model_validate(item.value).choices) for item in items if item.from_name == dimension}
+        if not given:
+            raise BadInput("the rating is missing")
+        if len(given) > 1:
+            raise BadInput("it was rated twice, differently")
+        choices = given.pop()
+        if len(choices) != 1 or choices[0] not in _SCORES:
+            raise BadInput(
+                f"{', '.join(choices)[:80]!r} is not a grade from {interface.GRADES[0]} to {interface.GRADES[-1]}"
+            )
+        low, high = map(float, interface.SCALE)
+        self.parsed.ratings.append(
+            Rating(
+                **self._who, dimension=dimension, score=_SCORES[choices[0]], scale_min=low, scale_max=high,
+                session=self._session, position=0, **self._when,
+            )
+        )  # fmt: skip
+
+    def _read_region(self, item: _Item, items: list[_Item]) -> None:
+        drawn = _Polygon.model_validate(item.value)
+        kind = _LABELS.get(drawn.polygonlabels[0])
+        if kind is None:
+            raise BadInput(f"there is no label {drawn.polygonlabels[0][:80]!r}")
+        # A result of one region is three items that share one id.
+        of_region = [other for other in items if other.id == item.id and other.from_name in _PER_REGION]
+        flaw_types = _flaw_types(
+            [other for other in of_region if other.from_name == interface.TYPE_CONTROLS[kind]], kind
+        )
+        if len(flaw_types) != 1:
+            raise BadInput("the flaw type is missing" if not flaw_types else "it has more than one flaw type")
+        reason = _reason([other for other in of_region if other.from_name == interface.REASON])
+        if not all(math.isfinite(number) for point in drawn.points for number in point):
+            raise BadInput("a point of the polygon is not a finite number")
+        parts, _ = mend_polygon([[[x / 100, y / 100] for x, y in drawn.points]])
+        for part, polygon in enumerate(parts):
+            self._add_region(kind, flaw_types[0], "region", polygon, reason, f"{item.id}/{part}", _is_assisted(item))
+
+    def _read_placeless(self, control: str, items: list[_Item]) -> None:
+        kind, extent, _ = interface.PLACELESS[control]
+        chosen = [item for item in items if item.from_name == control]
+        reasons = [item for item in items if item.from_name == interface.reason_of(control)]
+        if not chosen and not reasons:
+            return
+        flaw_types = _flaw_types(chosen, kind)
+        if not flaw_types:
+            raise BadInput("the flaw type is missing")
+        reason = _reason(reasons)
+        for flaw_type in flaw_types:
+            self._add_region(kind, flaw_type, extent, [], reason, f"{control}/{flaw_type}", _is_assisted(chosen[0]))
+
+    def _add_region(
+        self, kind: str, flaw_type: str, extent: str, polygon: Polygon, reason: str, name: str, assisted: bool
+    ) -> None:
+        region_id = stable_id(self._who["edit_id"], self._who["annotator"], name)
+        self.parsed.regions.append(
+            Region(
+                region_id=region_id, **self._who, kind=kind, flaw_type=flaw_type, extent=extent, polygon=polygon,
+                source_polygon=[], description=reason, assisted=assisted, **self._when,
+            )
+        )  # fmt: skip
+
+    def _try(self, part: str, read: Any, *arguments: Any) -> None:
+        try:
+            read(*arguments)
+        except ValidationError as error:
+            self._refuse(part, _problem(error))
+        except BadInput as error:
+            self._refuse(part, str(error))
+
+    def _refuse(self, part: str, reason: str) -> None:
+        self.parsed.refusals.append(Refusal(part, reason))
+
+
+def _flaw_types(items: list[_Item], kind: str) -> list[str]:
+    """The flaw types chosen, each once. Raises BadInput for one that this kind of region does not have."""
+    chosen = [name for item in items for name in _Choice.model_validate(item.value).choices]
+    for name in chosen:
+        if name not in FLAWS or FLAWS[name].kind != kind:
+            raise BadInput(f"{name[:80]!r} is no flaw type of kind {interface.KIND_LABELS[kind]!r}")
+    return list(dict.fromkeys(chosen))
+
+
+def _reason(items: list[_Item]) -> str:
+    texts = []
+    for item in items:
+        text = _Text.model_validate(item.value).text
+        texts += [text] if isinstance(text, str) else text
+    reason = " ".join(" ".join(texts).split())
+    if not reason:
+        raise BadInput("the written reason is missing")
+    if len(reason) > MAX_REASON_LENGTH:
+        raise BadInput(f"the written reason is longer than {MAX_REASON_LENGTH} characters")
+    return reason
+
+
+def _is_assisted(item: _Item) -> bool:
+    """Whether it was made from a model's suggestion, changed or not."""
+    return isinstance(item.origin, str) and item.origin.startswith("prediction")
+
+
+def _problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    where = ".".join(map(str, problem["loc"])) or "the answer"
+    return f"{where}: {problem['msg'][0].lower()}{problem['msg'][1:]}"

@@ -1,0 +1,239 @@
+"""The one place that talks to Label Studio over HTTP; what goes wrong there becomes one sentence."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from label_studio_sdk import LabelStudio
+from label_studio_sdk.core.api_error import ApiError
+
+from annotation.server import find_server, is_up, last_log_line, log_path, token_path
+from editfhf.errors import BadInput, JobFailed
+from editfhf.workspace import Workspace
+
+PAGE = 500  # tasks asked for at a time
+TIMEOUT_S = 600  # an import or export of a large project is one request
+GET_RETRIES = 3
+DOWNLOAD_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTask:
+    """A task as the server lists it: how many answers it has, skipped ones among them."""
+
+    id: int
+    data: dict[str, Any]
+    answers: int
+
+    @property
+    def edit_id(self) -> str:
+        return str(self.data.get("edit_id", ""))
+
+
+class Client:
+    """A Label Studio server, as one of its users.
+
+    Every method raises `JobFailed` when the server dies or refuses, `BadInput` when the token is wrong or the project
+    is gone. Reading is tried again a few times; writing never is: the first try may have been done.
+    """
+
+    def __init__(self, url: str, token: str, workspace: Workspace) -> None:
+        self.url = url
+        self._workspace = workspace
+        self._sdk = LabelStudio(
+            base_url=url, api_key=token, max_retries=0, httpx_client=httpx.Client(timeout=TIMEOUT_S, trust_env=False)
+        )
+        # The SDK's own HTTP client: it brings the token along, also one that has to be exchanged first.
+        self._http = self._sdk._client_wrapper.httpx_client
+
+    # Projects
+
+    def create_project(self, title: str, label_config: str, maximum_annotations: int) -> int:
+        with self._said():
+            project = self._sdk.projects.create(
+                title=title,
+                label_config=label_config,
+                maximum_annotations=maximum_annotations,
+                show_skip_button=True,
+                enable_empty_annotation=False,
+                show_collab_predictions=False,
+                sampling="Uniform sampling",
+            )
+        return int(project.id)
+
+    def delete_project(self, project: int) -> None:
+        self._request("DELETE", f"api/projects/{project}")
+
+    def projects(self, title: str) -> dict[int, int]:
+        """Number → how many tasks, of every project with this title."""
+        found: dict[int, int] = {}
+        page = 1
+        while True:
+            answer = self._get("api/projects", page=page, page_size=100, include="id,title,task_number")
+            found |= {row["id"]: row["task_number"] or 0 for row in answer["results"] if row["title"] == title}
+            if not answer["next"]:
+                return found
+            page += 1
+
+    def serve_folder(self, project: int, folder: Path) -> None:
+        """Let the project show the images of a folder (which lies below the server's document root)."""
+        stored = self._get("api/storages/localfiles", project=project)
+        if not any(row["path"] == str(folder) for row in stored):
+            with self._said():
+                self._sdk.import_storage.local.create(project=project, path=str(folder), use_blob_urls=True)
+
+    # Tasks
+
+    def tasks(self, project: int) -> Iterator[ServerTask]:
+        """Every task of a project, by its number, page by page."""
+        page, seen = 1, 0
+        while True:
+            answer = self._get("api/tasks", project=project, page=page, page_size=PAGE, resolve_uri="false")
+            for row in answer["tasks"]:
+                yield ServerTask(row["id"], row["data"], row["total_annotations"] + row["cancelled_annotations"])
+            seen += len(answer["tasks"])
+            if seen >= answer["total"] or not answer["tasks"]:
+                return
+            page += 1
+
+    def import_tasks(self, project: int, tasks: Sequence[dict[str, Any]]) -> list[int]:
+        """Import tasks, with their annotations if they bring some; all or none. Returns their numbers."""
+        if not tasks:
+            return []
+        answer = self._request("POST", f"api/projects/{project}/import", params={"return_task_ids": "true"}, json=tasks)
+        return list(answer["task_ids"])
+
+    def delete_tasks(self, project: int, ids: Sequence[int]) -> None:
+        """Delete tasks and the answers on them."""
+        if ids:  # an empty selection means all of them to the server
+            self._request(
+                "POST",
+                "api/dm/actions",
+                params={"id": "delete_tasks", "project": project},
+                json={"selectedItems": {"all": False, "included": list(ids)}},
+            )
+
+    # Answers
+
+    def annotations(self, task: int) -> list[dict[str, Any]]:
+        """The answers on one task, skipped ones too."""
+        return list(self._get(f"api/tasks/{task}/annotations"))
+
+    def add_annotation(self, task: int, annotation: dict[str, Any]) -> None:
+        """Answer one task; `completed_by` in the annotation names whose answer it is.
+
+        An answer whose `unique_id` is on the server already is not added again.
+        """
+        self._request("POST", f"api/tasks/{task}/annotations", also=httpx.codes.CONFLICT, json=annotation)
+
+    def export(self, project: int, path: Path) -> None:
+        """Write the server's own JSON export of a project (every task, every answer) to a file, block by block."""
+        with (
+            self._said(),
+            self._http.stream(
+                f"api/projects/{project}/export",
+                method="GET",
+                params={"exportType": "JSON", "download_all_tasks": "true"},
+                request_options={"max_retries": GET_RETRIES},
+            ) as answer,
+        ):
+            if answer.status_code != httpx.codes.OK:
+                answer.read()
+                raise self._refusal(answer.status_code, answer.text)
+            with path.open("wb") as file:
+                for block in answer.iter_bytes(DOWNLOAD_BLOCK):
+                    file.write(block)
+
+    # People
+
+    def users(self) -> dict[int, str]:
+        """Number → e-mail of everybody who has an account."""
+        return {row["id"]: row["email"] for row in self._get("api/users/")}
+
+    def create_user(self, email: str, username: str, first_name: str) -> int:
+        """Make an account (nobody can sign in to one made so: the server drops the password)."""
+        answer = self._request(
+            "POST", "api/users/", json={"email": email, "username": username, "first_name": first_name}
+        )
+        return int(answer["id"])
+
+    # How
+
+    def _get(self, path: str, **params: Any) -> Any:
+        return self._request("GET", path, params=params, request_options={"max_retries": GET_RETRIES})
+
+    def _request(self, method: str, path: str, also: int | None = None, **arguments: Any) -> Any:
+        """`also`: a status that is no failure besides those of success."""
+        with self._said():
+            # The SDK's default for writing: never again by itself.
+            arguments.setdefault("request_options", {"max_retries": 0})
+            answer = self._http.request(path, method=method, **arguments)
+            if answer.status_code >= httpx.codes.BAD_REQUEST and answer.status_code != also:
+                raise self._refusal(answer.status_code, answer.text)
+            return answer.json() if answer.content else None
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        try:
+            yield
+        except ApiError as error:
+            raise self._refusal(error.status_code or 0, json.dumps(error.body, default=str)) from error
+        except (httpx.HTTPError, json.JSONDecodeError) as error:
+            raise self._broken(error) from error
+
+    def _refusal(self, status: int, text: str) -> BadInput | JobFailed:
+        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            return BadInput(
+                f"Label Studio at {self.url} does not take the token in {token_path(self._workspace)}.",
+                mend="Put the token of one of its users there, or restore the file.",
+            )
+        if status == httpx.codes.NOT_FOUND:
+            return BadInput(
+                f"Label Studio at {self.url} no longer has what was asked for: the project or task was deleted.",
+                mend="`editfhf annotate push` makes a project again.",
+            )
+        return JobFailed(
+            f"Label Studio at {self.url} answered {status}: {' '.join(text.split())[:300]}",
+            mend=f"Its log is {log_path(self._workspace)}.",
+        )
+
+    def _broken(self, error: Exception) -> JobFailed:
+        what = str(error).strip() or type(error).__name__
+        server = find_server(self._workspace)
+        if server is None:
+            return JobFailed(
+                f"The connection to Label Studio at {self.url} broke: the server has died "
+                f"({last_log_line(self._workspace)}).",
+                mend=f"Start it with `editfhf annotate serve -w {self._workspace.root}` and run the command again.",
+            )
+        return JobFailed(
+            f"The connection to Label Studio at {self.url} broke ({what}).", mend="Run the command again: it goes on."
+        )
+
+
+def connect(workspace: Workspace) -> Client:
+    """The server of a workspace, as its administrator.
+
+    Raises:
+        BadInput: no server runs, or it does not take the token.
+        JobFailed: its process lives but does not answer.
+    """
+    running = find_server(workspace)
+    if running is None:
+        raise BadInput(
+            f"No Label Studio is running for {workspace.root}.",
+            mend=f"Start it with `editfhf annotate serve -w {workspace.root}`.",
+        )
+    if not is_up(running.url):
+        raise JobFailed(
+            f"Label Studio at {running.url} (process {running.pid}) does not answer (log: {log_path(workspace)}).",
+            mend=f"Stop it with `editfhf annotate serve -w {workspace.root} --stop` and start it again.",
+        )
+    path = token_path(workspace)
+    if not path.is_file():
+        raise BadInput(f"{path} is missing: the token that opens Label Studio.", mend="Put a token of its user there.")
+    return Client(running.url, path.read_text(encoding="utf-8").strip(), workspace)

@@ -1,0 +1,32 @@
+"""Annotators leave the workspace under a name that tells nothing about them."""
+
+import hashlib
+import hmac
+
+from editfhf.schema import ID_LENGTH
+from editfhf.workspace import Workspace, write_secret
+
+# No mail ever goes to `.invalid` (RFC 2606): no person has such an address, so it marks who is simulated.
+SIMULATED_DOMAIN = "editfhf.invalid"
+
+
+class Pseudonyms:
+    """Keyed hashes of e-mail addresses (HMAC-SHA-256); the key stays in the workspace, readable by its owner alone."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> "Pseudonyms":
+        """Those of one workspace; the key is made at first use."""
+        path = workspace.annotation_dir / "pseudonym.key"
+        return cls(path.read_text(encoding="utf-8") if path.is_file() else write_secret(path))
+
+    def of_email(self, email: str) -> str:
+        """16 hex digits, the same however the address is capitalised; not to be turned back without the key."""
+        return hmac.new(self._key, email.strip().lower().encode(), hashlib.sha256).hexdigest()[:ID_LENGTH]
+
+
+def annotator_kind(email: str) -> str:
+    """`simulated` for the users that `annotate simulate` made, `human` for everybody else."""
+    return "simulated" if email.strip().lower().endswith(f"@{SIMULATED_DOMAIN}") else "human"

@@ -1,0 +1,1 @@
+"""The checks of `editfhf validate`: of the files as such, and of what stands in them."""
