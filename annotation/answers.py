@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from annotation import interface
 from editfhf.errors import BadInput
@@ -21,6 +21,14 @@ _SCORES = {grade: float(score) for score, grade in enumerate(interface.GRADES, s
 _PLACELESS_REASONS = {interface.reason_of(control): control for control in interface.PLACELESS}
 _PER_REGION = {interface.REASON, *interface.TYPE_CONTROLS.values()}
 _KNOWN = {interface.POLYGONS, *_PER_REGION, *interface.QUESTIONS, *interface.PLACELESS, *_PLACELESS_REASONS}
+
+
+def _encodable(text: str) -> str:
+    text.encode()  # JSON may hold half a surrogate pair, which no file can; its UnicodeError is a ValueError
+    return text
+
+
+_String = Annotated[StrictStr, AfterValidator(_encodable)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +62,23 @@ class _Outer(BaseModel):
 class _Item(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
-    id: Annotated[StrictStr, Field(min_length=1)]
-    from_name: StrictStr
+    id: Annotated[_String, Field(min_length=1)]
+    from_name: _String
     value: dict[str, Any]
     origin: Any = None
 
 
 class _Polygon(BaseModel):
     points: list[tuple[Annotated[float, Field(strict=True)], Annotated[float, Field(strict=True)]]]
-    polygonlabels: Annotated[list[StrictStr], Field(min_length=1, max_length=1)]
+    polygonlabels: Annotated[list[_String], Field(min_length=1, max_length=1)]
 
 
 class _Choice(BaseModel):
-    choices: Annotated[list[StrictStr], Field(min_length=1)]
+    choices: Annotated[list[_String], Field(min_length=1)]
 
 
 class _Text(BaseModel):
-    text: list[StrictStr] | StrictStr
+    text: list[_String] | _String
 
 
 def author_of(annotation: Any) -> int | None:

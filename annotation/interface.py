@@ -65,7 +65,7 @@ def label_config() -> str:
   <View visibleWhen="region-selected" style="border-left:4px solid #888;padding-left:10px">
 {_lines(4, (_region_types(kind) for kind in REGION_KINDS))}
     <TextArea name="{REASON}" toName="{IMAGE}" perRegion="true" required="true" editable="true" maxSubmissions="1"
-      rows="1" requiredMessage="Say for each region what is wrong there." placeholder="What is wrong here? (Enter)"/>
+      rows="1" requiredMessage="Say for each region what is wrong there." placeholder="What is wrong here?"/>
   </View>
 {_lines(2, (_rating(dimension, keys) for dimension, keys in zip(QUESTIONS, RATING_KEYS, strict=True)))}
   <Collapse bordered="true">
@@ -116,7 +116,7 @@ def _placeless(control: str) -> str:
         f'<Choices name="{control}" toName="{IMAGE}" choice="multiple" showInline="true">{_choices(kind)}</Choices>'
         f'<View visibleWhen="choice-selected" whenTagName="{control}">'
         f'<TextArea name="{reason_of(control)}" toName="{IMAGE}" maxSubmissions="1" rows="1" editable="true" '
-        f'required="true" requiredMessage="Say what is wrong: {question}." placeholder="What is wrong? (Enter)"/>'
+        f'required="true" requiredMessage="Say what is wrong: {question}." placeholder="What is wrong?"/>'
         "</View></View>"
     )
 

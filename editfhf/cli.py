@@ -18,6 +18,8 @@ from editfhf.errors import EditFHFError
 # Typer carries its own copy of click and does not name the class of all usage errors.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
+INTERRUPTED = 130  # what Typer makes of Ctrl-C
+
 COMMAND_ORDER = (
     "demo", "doctor", "init", "tasks", "models", "flaws", "instruct", "plan", "generate", "merge", "annotate", "review",
     "analyze", "build", "validate", "convert", "browse", "import", "publish", "train", "benchmark", "score", "refine",
@@ -39,12 +41,11 @@ def build_group() -> TyperGroup:
 
     @app.callback()
     def root(
-        version: bool = typer.Option(False, "--version", help="Print the version and exit.", is_eager=True),
+        version: bool = typer.Option(  # noqa: ARG001
+            False, "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
+        ),
         debug: bool = typer.Option(False, "--debug", help="Show tracebacks and diagnostics."),  # noqa: ARG001
-    ) -> None:
-        if version:
-            typer.echo(f"editfhf {__version__}")
-            raise typer.Exit
+    ) -> None: ...
 
     for point in sorted(entry_points(group="editfhf.commands"), key=lambda point: point.name):
         try:
@@ -68,6 +69,8 @@ def run(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
     try:
         result = build_group().main(arguments, prog_name="editfhf", standalone_mode=False)
+        if result == INTERRUPTED:
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except EditFHFError as error:
         if debug:
@@ -94,6 +97,12 @@ def run(arguments: list[str]) -> int:
 def main() -> None:
     """Entry point of the `editfhf` program."""
     sys.exit(run(sys.argv[1:]))
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.say(f"editfhf {__version__}")
+        raise typer.Exit
 
 
 def _say(sentence: str, code: int) -> int:

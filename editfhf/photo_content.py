@@ -154,8 +154,8 @@ def find_subject(
     saliency = salient(image)
     if sky is not None:
         saliency = np.where(sky, 0, saliency)
-    threshold, _ = cv2.threshold((saliency * 255).astype(np.uint8), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    core = _largest_part(saliency > threshold / 255)
+    _, stands_out = cv2.threshold((saliency * 255).astype(np.uint8), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    core = _largest_part(stands_out > 0)
     if core is None or not SUBJECT_SHARE[0] / 2 < core.mean() < SUBJECT_SHARE[1]:
         return None
     mask = _cut_out(image, _seeds_of_core(core))
@@ -165,8 +165,8 @@ def find_subject(
 def salient(image: np.ndarray) -> np.ndarray:
     """How much each place differs from the rest without belonging to the border: float, same height and width, 0..1."""
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    labels = slic(image, n_segments=220, compactness=12, start_label=0, channel_axis=-1)
-    count = labels.max() + 1
+    places, labels = np.unique(slic(image, n_segments=220, compactness=12, channel_axis=-1), return_inverse=True)
+    labels, count = labels.reshape(image.shape[:2]), len(places)  # without numbers that no place has
     sizes = np.bincount(labels.ravel(), minlength=count).astype(float)
     rows, columns = np.indices(labels.shape)
     middle = np.stack([np.bincount(labels.ravel(), grid.ravel(), count) / sizes for grid in (rows, columns)], axis=1)

@@ -9,9 +9,9 @@ Formulas (all per pixel of the truth's frame, then pooled; the constants below s
 ΔE is CIE76 in L*a*b* of both images slightly blurred; cs is the contrast–structure term of SSIM (Wang et al., 2004).
 
 - perceptual quality: 100 (1 − pool(min(d*(image, flawless), d*(image, before)))): a place that looks like the flawless
-  edit, or like the untouched photo, is perceptually fine. In d* structure is compared at two sizes and a plain shift of
-  tone counts only by TONE_SHARE: a clean red instead of a clean blue is wrong, but not ugly; a false shadow shows by its
-  edges.
+  edit, or like the untouched photo, is perceptually fine. In d* structure is compared at two sizes, and a plain shift
+  of tone, however large, costs TONE_SHARE at most (d* = 1 − (1 − TONE_SHARE c) (1 − s)): a clean red instead of a clean blue is wrong, but not ugly; a false shadow shows by
+  its edges.
 - instruction following: 100 (1 − Σ min(d(image, flawless), d(before, flawless)) / Σ d(before, flawless)): 100 is the
   flawless edit, 0 not edited, or something else altogether.
 - visual consistency: 100 (1 − pool(min(d(image, flawless), d(image, before)))) over the region that had to stay. Where
@@ -28,14 +28,14 @@ from editfhf.schema import DIMENSIONS
 
 JUST_NOTICEABLE = 2.3  # ΔE; Mahy, Van Eycken, Oosterlinck (1994)
 COLOUR_SCALE = 14.0  # ΔE: two colours this far beyond noticeable look different by 1 − 1/e
-TONE_SHARE = 0.3  # of a difference in colour or lightness, in perceptual quality
+TONE_SHARE = 0.35  # what another colour or lightness costs at most in perceptual quality
 COARSE = 0.25  # the second size at which structure is compared: soft shadows and blotches have their edges there
 VIEWING_BLUR = 0.0013  # of the longer side (1 px of 768): finer detail than that is grain
 WINDOW = 0.0026  # of the longer side (2 px of 768), sigma: SSIM's 1.5 px at the size of its test images
 STRUCTURE_FLOOR = (0.03 * 255) ** 2  # C2 of SSIM
 STRUCTURE_TOLERANCE = 0.08  # 1 − cs that grain and resampling alone bring about
-# Small flaws weigh more than their area: one on 1 % of the picture costs 10 points, on 10 % about 30. Observers judge by
-# the worst they have seen; a mean would call a picture with a melted face nearly perfect.
+# Small flaws weigh more than their area: one on 1 % of the picture costs 10 points, on 10 % about 30. Observers judge
+# by the worst they have seen; a mean would call a picture with a melted face nearly perfect.
 POOLING = 0.5
 SMALLEST_KEEP = 0.02  # of the picture: a smaller region to keep says nothing about the picture
 
@@ -60,12 +60,12 @@ def true_quality(image: np.ndarray, truth: Truth) -> dict[str, float]:
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     seen, flawless, before = (_Look(one) for one in (image, truth.flawless, truth.before))
     to_flawless, to_before = _structure(seen, flawless), _structure(seen, before)
-    from_flawless = _joined(_colour(seen, flawless), to_flawless)
-    from_before = _joined(_colour(seen, before), to_before)
+    tone_flawless, tone_before = _colour(seen, flawless), _colour(seen, before)
+    from_flawless, from_before = _joined(tone_flawless, to_flawless), _joined(tone_before, to_before)
     coarse_flawless, coarse_before = _coarse_structures(image, truth)
     ugly = np.minimum(
-        _joined(_colour(seen, flawless, TONE_SHARE), np.maximum(to_flawless, coarse_flawless)),
-        _joined(_colour(seen, before, TONE_SHARE), np.maximum(to_before, coarse_before)),
+        _joined(TONE_SHARE * tone_flawless, np.maximum(to_flawless, coarse_flawless)),
+        _joined(TONE_SHARE * tone_before, np.maximum(to_before, coarse_before)),
     )
     to_do = _joined(_colour(before, flawless), _structure(before, flawless))
     left_to_do = float(np.minimum(from_flawless, to_do).sum() / max(float(to_do.sum()), 1e-6))
@@ -99,8 +99,8 @@ class _Look:
         return self._local(self.light * other.light) - self.mean * other.mean
 
 
-def _colour(left: _Look, right: _Look, share: float = 1.0) -> np.ndarray:
-    delta = share * np.sqrt(((left.lab - right.lab) ** 2).sum(axis=2))
+def _colour(left: _Look, right: _Look) -> np.ndarray:
+    delta = np.sqrt(((left.lab - right.lab) ** 2).sum(axis=2))
     return 1 - np.exp(-np.maximum(delta - JUST_NOTICEABLE, 0) / COLOUR_SCALE)
 
 
@@ -114,7 +114,7 @@ def _joined(colour: np.ndarray, structure: np.ndarray) -> np.ndarray:
 
 
 def _coarse_structures(image: np.ndarray, truth: Truth) -> list[np.ndarray]:
-    """Structure lost against the flawless edit and against the source at a quarter of the size, brought back to the full."""
+    """Structure lost against the flawless edit and against the source, compared at a smaller size."""
     height, width = image.shape[:2]
     seen, *references = (_Look(one, COARSE) for one in (image, truth.flawless, truth.before))
     return [cv2.resize(_structure(seen, one), (width, height), interpolation=cv2.INTER_LINEAR) for one in references]

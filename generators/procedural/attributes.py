@@ -1,4 +1,4 @@
-"""Editors that change how a thing looks: colour, material, pattern, shape; and what a person wears or how skin looks."""
+"""Editors that change how a thing or a person looks: colour, material, pattern, shape, glasses, skin."""
 
 import cv2
 import numpy as np
@@ -124,7 +124,9 @@ def put_on_glasses(context: EditContext) -> EditDraft:
     for x, y in centres:
         cv2.circle(frame, at(x, y), round(lens * grow), 255, pen)
         cv2.circle(glass, at(x, y), round(lens * grow), 255, -1)
-    cv2.line(frame, at(centres[0][0] + lens, eye_y - 0.2 * lens), at(centres[1][0] - lens, eye_y - 0.2 * lens), 255, pen)
+    cv2.line(
+        frame, at(centres[0][0] + lens, eye_y - 0.2 * lens), at(centres[1][0] - lens, eye_y - 0.2 * lens), 255, pen
+    )
     for (x, y), edge, sign in zip(centres, (left + 0.03 * face_width, right - 0.03 * face_width), (-1, 1), strict=True):
         cv2.line(frame, at(x + sign * lens, y - 0.15 * lens), at(edge, y - 0.35 * lens), 255, pen)
     frame_alpha = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
@@ -166,7 +168,11 @@ def smooth_skin(context: EditContext) -> EditDraft:
     toned[..., 1:] = 0.6 * toned[..., 1:] + 0.4 * blur(toned[..., 1:], size)
     toned[..., 0] = np.clip(toned[..., 0] * 0.97 + 4.5, 0, 98)
     alpha = blur(skin.astype(np.float32), 2.5)
-    image = mix(as_float(context.pixels), add_grain(from_lab(toned), 0.5 * grain_level(context.pixels), context.rng("skin")), alpha)
+    image = mix(
+        as_float(context.pixels),
+        add_grain(from_lab(toned), 0.5 * grain_level(context.pixels), context.rng("skin")),
+        alpha,
+    )
     return EditDraft(image, dilate(skin, 6), skin, context.pixels)
 
 
@@ -200,7 +206,9 @@ def _ramp(value: np.ndarray, stops: list[tuple[int, int, int]]) -> np.ndarray:
 
 def _glass(context: EditContext, mask: np.ndarray, shade: np.ndarray) -> np.ndarray:
     """What lies behind, bent by the form in front, with bright edges."""
-    behind = as_float(context.photo.filled(hole_of(mask))) if mask.mean() < LARGEST_SUBJECT else as_float(context.pixels)
+    behind = (
+        as_float(context.photo.filled(hole_of(mask))) if mask.mean() < LARGEST_SUBJECT else as_float(context.pixels)
+    )
     form = blur(shade, 3)
     bend = 0.06 * max(context.size)
     slope_x, slope_y = (cv2.Sobel(form, cv2.CV_32F, *order, ksize=5, scale=1 / 20) for order in ((1, 0), (0, 1)))

@@ -140,8 +140,8 @@ def put(image: np.ndarray, piece: CutOut) -> np.ndarray:
 
 
 def cast_shadow(image: np.ndarray, mask: np.ndarray, light_from_left: bool, strength: float = 0.42) -> np.ndarray:
-    """Darken the ground where a standing thing touches it: a flat ellipse at the foot of `mask`, drawn away from the light."""
-    left, top, right, bottom = bounding_box(mask)
+    """Darken the ground where a standing thing touches it: an ellipse at the foot of `mask`, away from the light."""
+    _, top, _, bottom = bounding_box(mask)
     height, width = mask.shape
     foot = mask[max(top, bottom - max(3, (bottom - top) // 6)) : bottom]
     columns = np.flatnonzero(foot.any(axis=0))
@@ -164,7 +164,10 @@ def light_comes_from_left(image: np.ndarray) -> bool:
 
 
 def grain_level(image: np.ndarray) -> float:
-    """Standard deviation of the photo's own fine noise, 0..255 (Immerkær 1996: a Laplacian that ignores edges; the median makes it robust)."""
+    """Standard deviation of the photo's own fine noise, 0..255.
+
+    Source: Immerkær, "Fast noise variance estimation" (CVIU 1996); here with the median, which edges do not disturb.
+    """
     kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     response = np.abs(cv2.filter2D(luminance(image), -1, kernel))
     # 6 is the norm of the kernel, 0.6745 the median of |N(0, 1)|.

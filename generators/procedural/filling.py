@@ -1,11 +1,12 @@
 """Fill a hole in a photo from what surrounds it: patches are matched coarse to fine and copied in, then toned to fit.
 
-Source of the idea: Wexler, Shechtman, Irani, "Space-time completion of video" (PAMI 2007), with the randomised search of
-Barnes et al., "PatchMatch" (SIGGRAPH 2009), all pixels at once.
+Source of the idea: Wexler, Shechtman, Irani, "Space-time completion of video" (PAMI 2007), with the randomised search
+of Barnes et al., "PatchMatch" (SIGGRAPH 2009), all pixels at once.
 """
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from generators.procedural.compositing import blur, dilate, mix, soften
 
@@ -44,7 +45,9 @@ def fill_region(image: np.ndarray, hole: np.ndarray, seed: int = 0) -> np.ndarra
         if not valid.any():
             continue
         if matches is None or small is None:
-            here = cv2.inpaint(here.astype(np.uint8), here_hole.astype(np.uint8), 3, cv2.INPAINT_TELEA).astype(np.float32)
+            here = cv2.inpaint(here.astype(np.uint8), here_hole.astype(np.uint8), 3, cv2.INPAINT_TELEA).astype(
+                np.float32
+            )
         else:
             matches = _upsampled(matches, here_hole.shape, valid)
             here = _voted(here, here_hole, matches)
@@ -77,7 +80,7 @@ def _searched(
         pick = rng.integers(len(known_y), size=(height, width))
         matches[..., 0], matches[..., 1] = known_y[pick], known_x[pick]
     padded = cv2.copyMakeBorder(image, HALF, HALF, HALF, HALF, cv2.BORDER_REFLECT_101)
-    patches = np.lib.stride_tricks.sliding_window_view(padded, (PATCH, PATCH), axis=(0, 1))
+    patches = sliding_window_view(padded, (PATCH, PATCH), axis=(0, 1))  # type: ignore[call-overload]
     # Patches that hang together with the surroundings decide: what lies outside the hole weighs more.
     ys, xs = targets[:, 0], targets[:, 1]
     wanted = patches[ys, xs]

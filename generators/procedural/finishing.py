@@ -1,7 +1,8 @@
 """The last steps of every image, flawed or not, and what a viewer sees of the difference between two of them.
 
-Finishing is local (a 3 × 3 kernel) and its grain depends on the photo alone. So where a flawed image does not differ from
-the flawless one before it, the finished pixels are the same to the bit: nothing betrays that a flaw operator was at work.
+Finishing is local (a 3 × 3 kernel) and its grain depends on the photo alone. So where a flawed image does not differ
+from the flawless one before it, the finished pixels are the same to the bit: nothing betrays that an operator was at
+work.
 """
 
 import cv2

@@ -38,7 +38,7 @@ def add_object(context: EditContext) -> EditDraft:
         image, mask = draw_ball(context, image, x, centre_y, radius)
         place |= mask
     changed |= _around(place, int(radius * 0.6))
-    return EditDraft(image, changed, place, context.pixels)
+    return EditDraft(image, changed | _touched(image, context.pixels), place, context.pixels)
 
 
 def remove_object(context: EditContext) -> EditDraft:
@@ -58,7 +58,8 @@ def replace_object(context: EditContext) -> EditDraft:
     bottom = min(bottom, context.size[0] - 3)
     image = as_float(context.photo.filled(hole))
     image, ball = draw_ball(context, image, (left + right) / 2, bottom - radius, radius)
-    return EditDraft(image, hole | _around(ball, int(radius * 0.5)), ball, context.pixels)
+    changed = hole | _around(ball, 2) | _touched(image, context.pixels)
+    return EditDraft(image, changed, ball, context.pixels)
 
 
 def move_object(context: EditContext) -> EditDraft:
@@ -101,8 +102,10 @@ def duplicate_object(context: EditContext) -> EditDraft:
     for copy in range(int(context.tweaks.get("copies", 1))):
         draft = _put_down(context, image, mask, place, sign * step * (1 + copy), 1.0)
         image, place, changed = draft.image, place | draft.place, changed | draft.changed
-    first = cut_out(context.pixels, mask)
-    return EditDraft(put(image, first), changed & ~mask, place & ~mask, context.pixels)
+    # The first stays to the bit but where the copy touches its edge.
+    in_front = put(image, cut_out(context.pixels, mask))
+    image = np.where(changed[..., None], in_front, as_float(context.pixels))
+    return EditDraft(image, changed & ~erode(mask, 4), place & ~mask, context.pixels)
 
 
 def extract_object(context: EditContext) -> EditDraft:
@@ -110,7 +113,7 @@ def extract_object(context: EditContext) -> EditDraft:
     mask = context.subject()
     plain = np.broadcast_to(np.array(COLOURS[context.slots["colour"]], np.float32), context.pixels.shape).copy()
     image = put(plain, cut_out(context.pixels, mask))
-    return EditDraft(image, ~mask, ~mask, context.pixels, keep=erode(mask, 3))
+    return EditDraft(image, ~erode(mask, 4), ~mask, context.pixels, keep=erode(mask, 4))
 
 
 def draw_ball(
@@ -162,8 +165,13 @@ def _put_down(
     image = cast_shadow(ground, on_ground.mask, light_comes_from_left(context.pixels), 0.3)
     piece = piece.moved(dx, -lift, scale, anchor) if lift else on_ground
     image = put(image, piece)
-    shadow = np.abs(image - ground).max(axis=2) > 2
-    return EditDraft(image, hole | dilate(piece.mask, 3) | shadow, piece.mask, context.pixels)
+    changed = hole | dilate(piece.mask, 3) | _touched(image, ground)
+    return EditDraft(image, changed, piece.mask, context.pixels)
+
+
+def _touched(image: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    """Where something was drawn, its faint shadow too."""
+    return np.abs(image - ground).max(axis=2) > 2
 
 
 def _around(mask: np.ndarray, margin: int) -> np.ndarray:

@@ -65,7 +65,11 @@ def pattern_field(pattern: str, size: tuple[int, int], period: float) -> tuple[n
 
     if pattern == "tartan":
         field = np.broadcast_to(lab_of("red"), (height, width, 3)).copy()
-        for name, share, shift, weight in (("green", 0.42, 0.0, 0.6), ("black", 0.2, 0.5, 0.6), ("yellow", 0.05, 0.25, 0.8)):
+        for name, share, shift, weight in (
+            ("green", 0.42, 0.0, 0.6),
+            ("black", 0.2, 0.5, 0.6),
+            ("yellow", 0.05, 0.25, 0.8),
+        ):
             for t in (u, v):
                 alpha = (weight * band(t + shift, share))[..., None]
                 field += (lab_of(name) - field) * alpha
@@ -84,7 +88,7 @@ def pattern_field(pattern: str, size: tuple[int, int], period: float) -> tuple[n
 
 
 def cloud_noise(size: tuple[int, int], rng: np.random.Generator, coarsest: float = 0.5, octaves: int = 6) -> np.ndarray:
-    """Fractal value noise: float32, shape `size`, about 0..1. `coarsest`: size of the largest blots as a share of the width."""
+    """Fractal value noise: float32, shape `size`, 0..1. `coarsest`: the largest blots, as a share of the width."""
     height, width = size
     total = np.zeros(size, np.float32)
     weight_sum = 0.0

@@ -88,9 +88,7 @@ def spoil(
     return finished, _still_visible(flaws, finished, flawless)
 
 
-def draw_operators(
-    operators: Mapping[str, FlawOperator], count: int, rng: np.random.Generator
-) -> list[FlawOperator]:
+def draw_operators(operators: Mapping[str, FlawOperator], count: int, rng: np.random.Generator) -> list[FlawOperator]:
     """Some operators by their weights, no flaw type twice, at most one that does the edit anew, and that one first."""
     left = list(operators.values())
     drawn: list[FlawOperator] = []
@@ -99,9 +97,7 @@ def draw_operators(
         pick = left[int(rng.choice(len(left), p=weights / weights.sum()))]
         drawn.append(pick)
         left = [
-            one
-            for one in left
-            if one.flaw_type != pick.flaw_type and not (pick.replaces_edit and one.replaces_edit)
+            one for one in left if one.flaw_type != pick.flaw_type and not (pick.replaces_edit and one.replaces_edit)
         ]
     return sorted(drawn, key=lambda one: not one.replaces_edit)
 

@@ -18,12 +18,10 @@ from generators.procedural.compositing import (
     luminance,
     mix,
     put,
-    soften,
     to_lab,
 )
 from generators.procedural.context import CannotEditError, EditContext, EditDraft, Editor
 from generators.procedural.palette import cloud_noise
-
 
 SMALLEST_REFLECTION = 0.1  # of the height: room below the subject that a reflection needs
 
@@ -36,7 +34,7 @@ def replace_background(context: EditContext) -> EditDraft:
     backdrop = cast_shadow(backdrop, mask, light_comes_from_left(context.pixels), 0.4)
     piece = cut_out(context.pixels, mask)
     image = put(backdrop, piece)
-    return EditDraft(image, ~mask, ~mask, context.pixels, keep=erode(mask, 3))
+    return EditDraft(image, ~erode(mask, 4), ~mask, context.pixels, keep=erode(mask, 4))
 
 
 def change_weather(context: EditContext) -> EditDraft:
@@ -77,7 +75,7 @@ def change_season(context: EditContext) -> EditDraft:
     noise = cloud_noise(context.size, context.rng("season"), 0.15)
     if season == "autumn":
         target = 18 + 30 * noise
-        leaves = _with_hue(hsv, target, np.clip(saturation * 1.35 + 0.08, 0, 1), hsv[..., 2] * 1.06)
+        leaves = _from_hsv(target, np.clip(saturation * 1.35 + 0.08, 0, 1), hsv[..., 2] * 1.06)
         image = mix(image, leaves, green) * np.array([1.08, 1.0, 0.86], np.float32)
     elif season == "winter":
         bare = _muted(to_lab(context.pixels), 0.25, 0.95, 10)
@@ -87,7 +85,7 @@ def change_season(context: EditContext) -> EditDraft:
         image = mix(image, np.full_like(image, 242.0), np.clip(blur(top_faces, 1.0) * 1.2, 0, 0.6))
         image = image * np.array([0.95, 1.0, 1.08], np.float32)
     else:
-        fresh = _with_hue(hsv, 82 + 16 * noise, np.clip(saturation * 1.2 + 0.06, 0, 1), hsv[..., 2] * 1.12 + 0.03)
+        fresh = _from_hsv(82 + 16 * noise, np.clip(saturation * 1.2 + 0.06, 0, 1), hsv[..., 2] * 1.12 + 0.03)
         image = mix(image, fresh, green)
         blossom = blur((noise > 0.8).astype(np.float32) * green, 1.0)
         image = mix(image, np.full_like(image, 232.0) * np.array([1.0, 0.82, 0.9], np.float32), 0.75 * blossom)
@@ -158,7 +156,7 @@ def replace_sky(context: EditContext) -> EditDraft:
 def add_reflection(context: EditContext) -> EditDraft:
     """The subject mirrored below itself, as on a polished floor, fading downward."""
     mask = context.subject()
-    left, top, right, bottom = bounding_box(mask)
+    _, top, _, bottom = bounding_box(mask)
     height, _ = context.size
     if height - bottom < SMALLEST_REFLECTION * height:
         raise CannotEditError("There is no room below it for a reflection.")
@@ -271,7 +269,7 @@ def _everything(context: EditContext, image: np.ndarray) -> EditDraft:
 
 
 def _depth(context: EditContext) -> np.ndarray:
-    """How far away a place probably is, 0 (near) to 1 (far): the sky is, the bottom is not, the subject stands in front."""
+    """How far away a place probably is, 0 (near) to 1: the sky is, the bottom is not, the subject stands in front."""
     rows = np.linspace(1, 0, context.size[0], dtype=np.float32)[:, None] * np.ones((1, context.size[1]), np.float32)
     depth = 0.2 + 0.6 * rows
     content = context.photo.content
@@ -290,7 +288,7 @@ def _muted(lab: np.ndarray, chroma: float, contrast: float, lift: float) -> np.n
     return from_lab(changed)
 
 
-def _with_hue(hsv: np.ndarray, hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarray:
+def _from_hsv(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.ndarray:
     shifted = np.stack([hue, saturation, np.clip(value, 0, 1)], axis=-1).astype(np.float32)
     return cv2.cvtColor(shifted, cv2.COLOR_HSV2RGB) * 255
 
@@ -301,7 +299,9 @@ def _gradient(rows: np.ndarray, width: int, stops: list[tuple[int, int, int]]) -
     return np.repeat(np.stack(channels, axis=-1)[:, None], width, axis=1).astype(np.float32)
 
 
-def _streaks(size: tuple[int, int], rng: np.random.Generator, density: float, length: float, slant: float) -> np.ndarray:
+def _streaks(
+    size: tuple[int, int], rng: np.random.Generator, density: float, length: float, slant: float
+) -> np.ndarray:
     """Falling rain: float32, 0..1."""
     height, width = size
     canvas = np.zeros(size, np.uint8)

@@ -28,7 +28,8 @@ def transfer_style(context: EditContext) -> EditDraft:
     elif style == "a posterised print":
         smooth = to_lab(cv2.bilateralFilter(context.pixels, 0, 40, 4))
         steps = np.array([20.0, 18.0, 18.0], np.float32)
-        image = blur(from_lab(np.round(smooth / steps) * steps * [1.0, 1.25, 1.25]), 0.6)
+        levels = (np.round(smooth / steps) * steps).astype(np.float32)
+        image = blur(from_lab(levels * np.array([1, 1.25, 1.25], np.float32)), 0.6)
     elif style == "an oil painting":
         image = _oil(context)
     else:
@@ -110,7 +111,7 @@ def restore(context: EditContext) -> EditDraft:
     noise = grain_level(repaired)
     strength = float(np.clip(1.15 * noise, 2.0, 16.0))
     bgr = repaired[..., ::-1]
-    clean = cv2.fastNlMeansDenoisingColored(bgr, None, strength, 1.3 * strength, 5, 13)[..., ::-1]
+    clean = cv2.fastNlMeansDenoisingColored(bgr, None, strength, 1.3 * strength, 5, 11)[..., ::-1]
     return _everything(context, as_float(np.ascontiguousarray(clean)))
 
 
@@ -207,7 +208,7 @@ def _watercolour(context: EditContext) -> np.ndarray:
 
 
 def _oil(context: EditContext) -> np.ndarray:
-    """Each place takes the mean colour of the most frequent lightness around it (Holzmann's oil filter), then relief."""
+    """Each place takes the mean colour of the most frequent lightness around it, then relief (Holzmann's filter)."""
     radius = max(3, round(0.006 * max(context.size)))
     window = (2 * radius + 1, 2 * radius + 1)
     image = as_float(context.pixels)
@@ -222,7 +223,9 @@ def _oil(context: EditContext) -> np.ndarray:
         best[take] = (colour / np.maximum(count, 1)[..., None])[take]
         best_count = np.maximum(best_count, count)
     grey = blur(luminance(best), 0.8)
-    stroke = cv2.filter2D(cloud_noise(context.size, context.rng("brush"), 0.02, 3), -1, np.eye(11, dtype=np.float32) / 11)
+    stroke = cv2.filter2D(
+        cloud_noise(context.size, context.rng("brush"), 0.02, 3), -1, np.eye(11, dtype=np.float32) / 11
+    )
     relief = cv2.Sobel(grey + 26 * stroke, cv2.CV_32F, 1, 1, ksize=3)
     lab = to_lab(best)
     lab[..., 1:] *= 1.25
@@ -232,7 +235,9 @@ def _oil(context: EditContext) -> np.ndarray:
 def _everything(context: EditContext, image: np.ndarray) -> EditDraft:
     """A change of the whole picture: nothing had to stay."""
     everywhere = np.ones(context.size, bool)
-    return EditDraft(np.clip(image, 0, 255).astype(np.float32), everywhere, everywhere, context.pixels, keep=~everywhere)
+    return EditDraft(
+        np.clip(image, 0, 255).astype(np.float32), everywhere, everywhere, context.pixels, keep=~everywhere
+    )
 
 
 EDITORS = {

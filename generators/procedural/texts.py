@@ -41,9 +41,9 @@ def replace_lettering(context: EditContext) -> EditDraft:
     left, top, right, bottom = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
     box_letters = np.zeros(context.size, bool)
     box_letters[top:bottom, left:right] = letters[top:bottom, left:right]
-    ink_colour = np.median(context.pixels[box_letters], axis=0) if box_letters.any() else np.zeros(3)
-    # Where old ink and its ground hardly differ, take the readable extreme.
     ground = np.median(clean[top:bottom, left:right].reshape(-1, 3), axis=0)
+    ink_colour = _ink_of(context.pixels[box_letters].astype(np.float32), ground)
+    # Where old ink and its ground hardly differ, take the readable extreme.
     if np.abs(ink_colour - ground).mean() < 40:
         ink_colour = np.full(3, 24.0 if ground.mean() > 128 else 240.0)
     ink = render_word(context.slots["word"], float(bottom - top), float(right - left))
@@ -88,9 +88,7 @@ def recolour_and_write(context: EditContext) -> EditDraft:
     """The subject in another colour, and a word in one corner."""
     coloured = change_colour(context)
     written = _write_on(context, coloured.image)
-    return EditDraft(
-        written.image, coloured.changed | written.changed, coloured.place | written.place, context.pixels
-    )
+    return EditDraft(written.image, coloured.changed | written.changed, coloured.place | written.place, context.pixels)
 
 
 def render_word(word: str, height: float, width: float) -> np.ndarray:
@@ -121,6 +119,14 @@ def _write_on(context: EditContext, surface: np.ndarray) -> EditDraft:
     colour = (247, 244, 235) if ground < 140 else (32, 32, 38)
     image = _painted(context, surface, alpha, np.array(colour, np.float32))
     return EditDraft(image, dilate(alpha > 0.1, 4), alpha > 0.5, context.pixels)
+
+
+def _ink_of(pixels: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    """The colour of the letters: the median of the half of their pixels that is least like the ground (RGB)."""
+    if len(pixels) == 0:
+        return ground
+    distance = np.abs(pixels - ground).mean(axis=1)
+    return np.median(pixels[distance >= np.median(distance)], axis=0)
 
 
 @lru_cache(maxsize=64)

@@ -20,6 +20,8 @@ from generators.procedural.palette import cloud_noise
 # Editors that take the tweaks `lift` and `scale`.
 PLACING_TASKS = ("object_add", "object_replace", "object_move", "object_resize", "object_duplicate", "accessory_change")
 
+LINE_OF_TEXT = 0.08  # height of a line of letters at most, of the shorter side of the picture
+
 
 def melt(scene: FlawScene, image: np.ndarray, rng: np.random.Generator, severity: float) -> Flawed | None:
     centre = spot(_thing(scene), rng, image)
@@ -62,8 +64,9 @@ def garble_letters(scene: FlawScene, image: np.ndarray, rng: np.random.Generator
     start = left + rng.uniform(0, 1 - share) * across
     columns = np.arange(scene.size[1], dtype=np.float32)[None, :]
     alpha = blur(alpha * ((columns >= start) & (columns <= start + share * across)), 1.5)
-    cell = max(3.0, 0.45 * down) / scene.size[1]
-    amplitude = between(0.22, 0.6, severity) * down
+    line = min(down, LINE_OF_TEXT * min(scene.size))  # a page has many lines, and each is garbled by itself
+    cell = max(3.0, 0.45 * line) / scene.size[1]
+    amplitude = between(0.22, 0.6, severity) * line
     shift_x, shift_y = (amplitude * 2 * (cloud_noise(scene.size, rng, cell, 2) - 0.5) * alpha for _ in range(2))
     return Flawed(displaced(image, shift_x, shift_y), "The letters are garbled and cannot be read.")
 
@@ -77,7 +80,9 @@ def add_blotches(scene: FlawScene, image: np.ndarray, rng: np.random.Generator, 
     fine /= fine.std()
     grey = fine.mean(axis=2, keepdims=True)
     noise = (0.6 * grey + 0.4 * fine) * between(10, 46, severity)
-    return Flawed(image + noise * alpha[..., None], f"Grain and blotches that do not belong there, {where(alpha > 0.5)}.")
+    return Flawed(
+        image + noise * alpha[..., None], f"Grain and blotches that do not belong there, {where(alpha > 0.5)}."
+    )
 
 
 def smear(scene: FlawScene, image: np.ndarray, rng: np.random.Generator, severity: float) -> Flawed | None:
@@ -98,7 +103,9 @@ def ghost(scene: FlawScene, image: np.ndarray, rng: np.random.Generator, severit
     angle = rng.uniform(0, 2 * np.pi)
     shift = np.full(scene.size, step, np.float32)
     double = displaced(image, shift * np.float32(np.cos(angle)), shift * np.float32(np.sin(angle)))
-    return Flawed(mix(image, double, alpha * between(0.3, 0.55, severity)), f"Doubled, like a ghost, {where(alpha > 0.5)}.")
+    return Flawed(
+        mix(image, double, alpha * between(0.3, 0.55, severity)), f"Doubled, like a ghost, {where(alpha > 0.5)}."
+    )
 
 
 def leave_halo(scene: FlawScene, image: np.ndarray, rng: np.random.Generator, severity: float) -> Flawed | None:
@@ -136,7 +143,9 @@ def drop_false_shadow(scene: FlawScene, image: np.ndarray, rng: np.random.Genera
         return None
     alpha = blob(scene.size, centre, 1.2 * reach(scene, severity), rng, softness=0.35)
     darkness = between(0.3, 0.72, severity)
-    return Flawed(image * (1 - darkness * alpha[..., None]), f"A shadow {where(alpha > 0.5)} that nothing there could cast.")
+    return Flawed(
+        image * (1 - darkness * alpha[..., None]), f"A shadow {where(alpha > 0.5)} that nothing there could cast."
+    )
 
 
 def missize(scene: FlawScene, _: np.ndarray, rng: np.random.Generator, severity: float) -> Flawed | None:
@@ -149,7 +158,7 @@ def missize(scene: FlawScene, _: np.ndarray, rng: np.random.Generator, severity:
 
 def let_float(scene: FlawScene, _: np.ndarray, rng: np.random.Generator, severity: float) -> Flawed | None:
     draft = scene.redraw(scene.context.with_tweaks(lift=between(0.3, 1.5, severity) * rng.uniform(0.9, 1.1)))
-    return draft and Flawed(draft.image, "It floats above the place where it should rest.")
+    return None if draft is None else Flawed(draft.image, "It floats above the place where it should rest.")
 
 
 def bleed(scene: FlawScene, image: np.ndarray, rng: np.random.Generator, severity: float) -> Flawed | None:
@@ -188,7 +197,9 @@ def _always(_: FlawScene) -> bool:
 
 
 def _has_edge(scene: FlawScene) -> bool:
-    return scene.is_local and not scene.unedited and scene.editor.effect not in ("write", "remove")
+    return (
+        scene.is_local and not scene.unedited and not scene.task.startswith("text_") and scene.editor.effect != "remove"
+    )
 
 
 def _shows_face(scene: FlawScene) -> bool:
@@ -214,7 +225,7 @@ def _casts(scene: FlawScene) -> bool:
 
 
 ARTIFACTS = (
-    FlawOperator("melt", "distorted_object", _always, melt, weight=1.2),
+    FlawOperator("melt", "distorted_object", _always, melt),
     FlawOperator("malform_face", "malformed_anatomy", _shows_face, malform_face, weight=2.0),
     FlawOperator("garble_letters", "garbled_text", _has_letters, garble_letters, weight=3.0),
     FlawOperator("add_blotches", "texture_noise", _always, add_blotches),
@@ -223,7 +234,7 @@ ARTIFACTS = (
     FlawOperator("leave_halo", "seam_or_boundary", _has_edge, leave_halo, weight=1.2),
     FlawOperator("misplace_light", "lighting_shadow_mismatch", _casts, misplace_light, weight=0.7),
     FlawOperator("drop_false_shadow", "lighting_shadow_mismatch", _casts, drop_false_shadow, weight=0.5),
-    FlawOperator("missize", "perspective_scale", _puts_down, missize, replaces_edit=True, weight=0.8),
+    FlawOperator("missize", "perspective_scale", _puts_down, missize, replaces_edit=True, weight=1.5),
     FlawOperator("bleed", "color_bleed", _has_edge, bleed),
-    FlawOperator("let_float", "implausible_physics", _puts_down, let_float, replaces_edit=True, weight=0.8),
+    FlawOperator("let_float", "implausible_physics", _puts_down, let_float, replaces_edit=True, weight=1.5),
 )

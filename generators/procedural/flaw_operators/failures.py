@@ -29,7 +29,14 @@ GRADUAL_TASKS = (
 )  # fmt: skip
 TARGETED_TASKS = ("color_change", "material_change", "texture_pattern", "object_remove")
 # The subject must be recognised again after these.
-PRESERVING_TASKS = ("object_move", "object_resize", "object_duplicate", "background_replace", "object_extract", "shape_change")
+PRESERVING_TASKS = (
+    "object_move",
+    "object_resize",
+    "object_duplicate",
+    "background_replace",
+    "object_extract",
+    "shape_change",
+)
 STYLE_TASKS = ("style_transfer", "tone_grading")
 # An operator that leaves an edit out altogether cannot do so mildly.
 PLAIN_FAILURE = 0.85
@@ -86,7 +93,11 @@ def use_other_value(scene: FlawScene, _: np.ndarray, rng: np.random.Generator, s
     draft = scene.redraw(scene.context.with_slots(**{slot: value}))
     if draft is None or draft.image.shape != scene.draft.image.shape:
         return None
-    extent = "whole" if scene.editor.effect == "whole" and scene.draft.keep is not None and not scene.draft.keep.any() else "region"
+    extent = (
+        "whole"
+        if scene.editor.effect == "whole" and scene.draft.keep is not None and not scene.draft.keep.any()
+        else "region"
+    )
     return Flawed(draft.image, f"It became {value} instead of {asked}.", extent)
 
 
@@ -105,7 +116,7 @@ def misplace(scene: FlawScene, _: np.ndarray, rng: np.random.Generator, severity
     context = scene.context
     if scene.task in ("object_add", "object_duplicate") and rng.random() < 0.4:
         draft = scene.redraw(context.with_tweaks(copies=2))
-        return draft and Flawed(draft.image, "There is one more of it than was asked for.")
+        return None if draft is None else Flawed(draft.image, "There is one more of it than was asked for.")
     slot = scene.editor.position
     others = [value for value in SLOTS[slot] if value != context.slots[slot]]
     value = others[int(rng.integers(len(others)))]
@@ -120,7 +131,7 @@ def overdo(scene: FlawScene, _: np.ndarray, __: np.random.Generator, severity: f
     before, after = to_lab(scene.draft.before), to_lab(scene.draft.image)
     driven = after + (after - before) * between(0.4, 1.8, severity)
     driven[..., 0] = np.clip(driven[..., 0], 0, 100)
-    # Colour that faded goes on to grey, not through it to the opposite hue; and no colour is stronger than paint can be.
+    # Colour that faded goes on to grey, not through it to the opposite hue; none is stronger than paint can be.
     turned = (driven[..., 1:] * after[..., 1:]).sum(axis=2) < 0
     driven[turned, 1:] = 0
     driven[..., 1:] = np.clip(driven[..., 1:], -90, 90)
@@ -164,7 +175,9 @@ def shift_everything(scene: FlawScene, image: np.ndarray, rng: np.random.Generat
     angle = rng.uniform(0, 2 * np.pi)
     lab[..., 1:] += np.array([np.cos(angle), np.sin(angle)], np.float32) * between(6, 24, severity)
     lab[..., 0] = np.clip(lab[..., 0] + rng.choice([-1.0, 1.0]) * between(3, 13, severity), 0, 100)
-    return Flawed(mix(image, from_lab(lab), alpha), "Colour and brightness of the rest changed too, which was not asked for.")
+    return Flawed(
+        mix(image, from_lab(lab), alpha), "Colour and brightness of the rest changed too, which was not asked for."
+    )
 
 
 def lose_identity(scene: FlawScene, image: np.ndarray, rng: np.random.Generator, severity: float) -> Flawed | None:
@@ -180,7 +193,9 @@ def lose_identity(scene: FlawScene, image: np.ndarray, rng: np.random.Generator,
     amplitude = between(0.10, 0.36, severity) * min(right - left, bottom - top)
     shift_x, shift_y = (amplitude * 2 * (cloud_noise(scene.size, rng, cell, 2) - 0.5) * alpha for _ in range(2))
     other = displaced(image, shift_x, shift_y)
-    simplified = cv2.bilateralFilter(np.clip(other, 0, 255).astype(np.uint8), 0, 40, between(1.5, 4, severity)).astype(np.float32)
+    simplified = cv2.bilateralFilter(np.clip(other, 0, 255).astype(np.uint8), 0, 40, between(1.5, 4, severity)).astype(
+        np.float32
+    )
     return Flawed(mix(other, simplified, alpha), f"The {scene.subject_name} is no longer recognisably the same.")
 
 
@@ -195,7 +210,7 @@ def misspell(scene: FlawScene, _: np.ndarray, rng: np.random.Generator, severity
             letters[position] = rng.choice([one for one in string.ascii_uppercase if one != letters[position]])
         wrong = "".join(letters)
     draft = scene.redraw(scene.context.with_slots(word=wrong))
-    return draft and Flawed(draft.image, f"It says {wrong} instead of {word}.")
+    return None if draft is None else Flawed(draft.image, f"It says {wrong} instead of {word}.")
 
 
 def _kept(scene: FlawScene) -> np.ndarray:

@@ -1,0 +1,170 @@
+"""From several people's polygons on one edit to consensus regions, and to the maps of where people saw flaws.
+
+A first version: people who marked the same place are grouped by overlap, and each group votes pixel by pixel. Regions
+and maps come from the same rasters.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import squareform
+from shapely import STRtree, area, intersection, make_valid
+
+from editfhf.flaws import FLAW_TYPES
+from editfhf.geometry import rasterise, to_shape, trace
+from editfhf.schema import REGION_KINDS, Polygon
+
+# Two people who mean the same flaw overlap by about half when one draws tightly and the other generously.
+SAME_REGION_IOU = 0.3
+VOTE_SHARE = 0.5  # a pixel belongs to the consensus when half of those who marked the group marked it
+RASTER_SIDE = 512  # pixels of the longer side on which a group votes
+# Beta(1, 2) prior: before anybody looked, a mark is more often a slip than a flaw that half of the people would see.
+PRIOR_MARKED, PRIOR_NOT_MARKED = 1.0, 2.0
+SMOOTHING_SHARE = 0.01  # standard deviation of the maps' kernel, as a share of the diagonal: a hand's accuracy
+
+_FLAW_ORDER = {flaw.id: number for number, flaw in enumerate(FLAW_TYPES)}
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """What people together said about one edit.
+
+    Attributes:
+        regions: rows of the table `consensus`, without edit_id.
+        maps: kind → uint8, shape (height, width): the share (0..255) of inspecting people who marked the pixel,
+            smoothed, never normalised.
+    """
+
+    regions: list[dict[str, Any]]
+    maps: dict[str, np.ndarray]
+
+
+def find_consensus(regions: Sequence[Mapping[str, Any]], n_inspected: int, width: int, height: int) -> Consensus:
+    """Consensus regions and maps of one edit.
+
+    Args:
+        regions: rows of the table `regions` about this edit, in any order.
+        n_inspected: people who looked for flaws (outcome answered or no_flaw); at least 1.
+        width, height: of the edited image, in pixels.
+    """
+    ordered = sorted(regions, key=lambda row: (row["annotator"], row["region_id"]))
+    rows = []
+    for kind in REGION_KINDS:
+        of_kind = [row for row in ordered if row["kind"] == kind]
+        drawn = [row for row in of_kind if row["extent"] == "region"]
+        for group in _group_by_overlap(drawn):
+            rows += _agree_on_place(group, n_inspected, width, height)
+        for group in _group_by_type([row for row in of_kind if row["extent"] != "region"]):
+            rows.append(_summarise(group, [], group[0]["description"], n_inspected))
+    rows.sort(key=lambda row: (-row["probability"], row["kind"], _FLAW_ORDER[row["flaw_type"]], str(row["polygon"])))
+    maps = {
+        kind: mark_map([row for row in ordered if row["kind"] == kind], n_inspected, width, height)
+        for kind in REGION_KINDS
+    }
+    return Consensus(rows, maps)
+
+
+def mark_map(regions: Iterable[Mapping[str, Any]], n_inspected: int, width: int, height: int) -> np.ndarray:
+    """The share of people who marked each pixel, smoothed: uint8, shape (height, width), 0 (nobody) to 255 (everybody).
+
+    A flaw of the whole image marks every pixel for that person; one that is missing has no place on the edited image.
+    """
+    share = count_marks(regions, width, height) / max(n_inspected, 1)
+    sigma = SMOOTHING_SHARE * float(np.hypot(width, height))
+    return np.clip(np.round(gaussian_filter(share, sigma, mode="nearest") * 255), 0, 255).astype(np.uint8)
+
+
+def count_marks(regions: Iterable[Mapping[str, Any]], width: int, height: int) -> np.ndarray:
+    """How many different people marked each pixel: float64, shape (height, width)."""
+    people: dict[str, np.ndarray] = {}
+    for row in regions:
+        mask = people.setdefault(row["annotator"], np.zeros((height, width), bool))
+        mask |= True if row["extent"] == "whole" else rasterise(row["polygon"], width, height)
+    return np.sum(list(people.values()), axis=0, dtype=float) if people else np.zeros((height, width))
+
+
+def pairwise_iou(polygons: Sequence[Polygon]) -> np.ndarray:
+    """Intersection over union of every polygon with every other: float64, shape (n, n), in 0..1.
+
+    The image's aspect plays no part: stretching changes no ratio of areas.
+
+    Source:
+        Jaccard index; the area of overlap of the PASCAL VOC detection task (Everingham et al., IJCV 2010).
+    """
+    shapes = np.array([make_valid(to_shape(polygon)) for polygon in polygons], dtype=object)
+    iou = np.eye(len(shapes))
+    # Most pairs do not touch: ask the index which do, and compute only those.
+    i, j = STRtree(shapes).query(shapes, predicate="intersects")
+    shared = area(intersection(shapes[i], shapes[j]))
+    iou[i, j] = shared / (area(shapes[i]) + area(shapes[j]) - shared)
+    return iou
+
+
+def _group_by_overlap(rows: list[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Average-linkage groups: a chain of small overlaps does not join two flaws that lie side by side."""
+    if len(rows) < 2:
+        return [list(rows)] if rows else []
+    distance = 1 - pairwise_iou([row["polygon"] for row in rows])
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), "average")
+    labels = fcluster(tree, 1 - SAME_REGION_IOU, "distance")
+    return [[row for row, label in zip(rows, labels, strict=True) if label == one] for one in np.unique(labels)]
+
+
+def _group_by_type(rows: list[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["extent"], row["flaw_type"]), []).append(row)
+    return list(groups.values())
+
+
+def _agree_on_place(
+    group: list[Mapping[str, Any]], n_inspected: int, width: int, height: int
+) -> list[dict[str, Any]]:
+    """The pixels that at least half of the group's people marked, as one row for each separate part."""
+    scale = RASTER_SIDE / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    n_people = len({row["annotator"] for row in group})
+    votes = count_marks(group, *size)
+    agreed = votes >= VOTE_SHARE * n_people
+    parts = [row["polygon"] for row in group] if n_people == 1 else trace(agreed)
+    if not parts:  # thinner than a pixel, or nobody agrees with half of the others: the first drawing stands
+        parts = [group[0]["polygon"]]
+    if n_people == 1:
+        return [_summarise([row], row["polygon"], row["description"], n_inspected) for row in group]
+    best = max(group, key=lambda row: (_overlap(rasterise(row["polygon"], *size), agreed), row["annotator"]))
+    rows = []
+    for part in parts:
+        inside = rasterise(part, *size)
+        supporters = [row for row in group if (rasterise(row["polygon"], *size) & inside).any()] or group
+        rows.append(_summarise(supporters, part, best["description"], n_inspected))
+    return rows
+
+
+def _overlap(left: np.ndarray, right: np.ndarray) -> float:
+    union = (left | right).sum()
+    return float((left & right).sum() / union) if union else 0.0
+
+
+def _summarise(
+    group: list[Mapping[str, Any]], polygon: Polygon, description: str, n_inspected: int
+) -> dict[str, Any]:
+    support = len({row["annotator"] for row in group})
+    types = Counter(row["flaw_type"] for row in group)
+    flaw_type = min(types, key=lambda name: (-types[name], _FLAW_ORDER[name]))
+    inspected = max(n_inspected, support)
+    return {
+        "kind": group[0]["kind"],
+        "flaw_type": flaw_type,
+        "extent": group[0]["extent"],
+        "polygon": polygon,
+        "source_polygon": next((row["source_polygon"] for row in group if row["source_polygon"]), []),
+        "description": description,
+        "support": support,
+        "probability": (support + PRIOR_MARKED) / (inspected + PRIOR_MARKED + PRIOR_NOT_MARKED),
+    }

@@ -1,0 +1,108 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation import campaign, collect
+from annotation.collect import PULLED_TABLES, read_export
+from editfhf.errors import JobFailed
+from tests.annotation.label_studio_json import ratings, region
+
+
+def test_read_export_gives_what_json_gives_however_small_the_blocks(tmp_path, monkeypatch):
+    path = tmp_path / "export.json"
+
+    @given(
+        tasks=st.lists(st.dictionaries(st.text(), st.integers() | st.text() | st.none(), max_size=4)),
+        size=st.integers(1, 9),
+    )
+    def check(tasks, size):
+        monkeypatch.setattr(collect, "BLOCK", size)
+        path.write_text(json.dumps(tasks, ensure_ascii=False), encoding="utf-8")
+        assert list(read_export(path)) == tasks
+
+    check()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[", '[{"id": 1}', '[{"id": 1}, {"id":', "<html>", '[{"id": 1}, 3]', '{"detail": 1}']
+)
+def test_an_export_that_is_cut_short_is_never_taken_for_a_whole_one(tmp_path, text):
+    (tmp_path / "export.json").write_text(text)
+    with pytest.raises(JobFailed, match="not a whole export"):
+        list(read_export(tmp_path / "export.json"))
+
+
+@pytest.mark.server
+def test_what_is_malformed_is_refused_with_its_reason_while_the_rest_arrives(workspace, client):
+    campaign.push(workspace, client)
+    tasks = list(client.tasks(campaign.project_of(workspace, client)))
+    posted = [
+        [*ratings(), *region()],
+        [*ratings(), *region(points=[[1, 1], [2, 2]])],
+        [*ratings(), *region(points=[[200, 10], [50, 10], [50, -5]])],
+        [*ratings(), *region(reason=None)],
+        [*ratings(), {"id": "x", "from_name": "unknown", "type": "choices", "to_name": "edited", "value": {}}],
+        [],
+    ]
+    for task, result in zip(tasks, posted, strict=False):
+        client.add_annotation(task.id, {"result": result, "lead_time": 2.5})
+    client.add_annotation(tasks[6].id, {"result": [], "was_cancelled": True})
+
+    counts = collect.pull(workspace, client)
+    refused = workspace.read_table("refused_answers").to_pylist()
+    assert (counts.ratings, counts.regions, counts.answers, counts.refused) == (15, 1, 6, 5)
+    assert {row["edit_id"] for row in refused} == {task.edit_id for task in tasks[1:6]}
+    told = " | ".join(row["reason"] for row in sorted(refused, key=lambda row: row["task"]))
+    for reason in ("2 points", "outside the image", "reason is missing", "'unknown'", "empty"):
+        assert reason in told
+    assert json.loads(refused[0]["raw"])["result"]
+    outcomes = {row["edit_id"]: row["outcome"] for row in workspace.read_table("answers").to_pylist()}
+    assert outcomes[tasks[0].edit_id] == "answered"
+    assert outcomes[tasks[6].edit_id] == "skipped"
+    assert set(workspace.read_table("answers")["annotator_kind"].to_pylist()) == {"human"}
+    assert (workspace.annotation_dir / "raw" / f"project-{counts.projects[0]}.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.server
+def test_no_address_leaves_the_server(workspace, client):
+    campaign.push(workspace, client)
+    task = next(iter(client.tasks(campaign.project_of(workspace, client))))
+    client.add_annotation(task.id, {"result": [*ratings(), *region(reason=None)]})
+    collect.pull(workspace, client)
+    for name in PULLED_TABLES:
+        assert "@" not in str(workspace.read_table(name).to_pylist())
+
+
+@pytest.mark.server
+def test_a_second_pull_changes_nothing_and_later_ones_follow_what_changed_on_the_server(workspace, client):
+    campaign.push(workspace, client)
+    task, other = list(client.tasks(campaign.project_of(workspace, client)))[:2]
+    client.add_annotation(task.id, {"result": [*ratings(), *region()], "lead_time": 2.5})
+    client.add_annotation(other.id, {"result": ratings(), "lead_time": 4.0})
+    first = collect.pull(workspace, client)
+    tables = {name: workspace.read_table(name) for name in PULLED_TABLES}
+    assert collect.pull(workspace, client) == first
+    assert all(workspace.read_table(name).equals(tables[name]) for name in PULLED_TABLES)
+    positions = {row["edit_id"]: row["position"] for row in tables["ratings"].to_pylist()}
+    assert positions == {task.edit_id: 1, other.edit_id: 2}
+
+    annotation = client.annotations(task.id)[0]["id"]
+    client._request("PATCH", f"api/annotations/{annotation}", json={"result": ratings("1 Bad", "1 Bad", "1 Bad")})
+    client._request("DELETE", f"api/annotations/{client.annotations(other.id)[0]['id']}")
+    counts = collect.pull(workspace, client)
+    assert (counts.ratings, counts.regions, counts.answers) == (3, 0, 1)
+    assert {row["score"] for row in workspace.read_table("ratings").to_pylist()} == {1.0}
+
+
+@pytest.mark.server
+def test_a_person_who_answered_twice_counts_once_and_the_other_answer_is_kept_aside(workspace, client):
+    campaign.push(workspace, client)
+    task = next(iter(client.tasks(campaign.project_of(workspace, client))))
+    client.add_annotation(task.id, {"result": ratings("1 Bad", "1 Bad", "1 Bad")})
+    client.add_annotation(task.id, {"result": ratings("5 Excellent", "5 Excellent", "5 Excellent")})
+    counts = collect.pull(workspace, client)
+    assert (counts.ratings, counts.answers, counts.refused) == (3, 1, 1)
+    assert {row["score"] for row in workspace.read_table("ratings").to_pylist()} == {5.0}
+    assert "twice" in workspace.read_table("refused_answers")["reason"][0].as_py()
