@@ -63,7 +63,7 @@ def check_consensus(folder: Path) -> Iterator[str]:
             yield f"{where}: regions are not the consensus of the raw regions"
         for kind, pixels in consensus.maps.items():
             stored = stored_maps[kind]
-            if stored is None or not np.array_equal(_decode(stored["bytes"]), pixels):
+            if stored is None or not _same_map(_decode(stored["bytes"]), pixels):
                 yield f"{where}: {MAP_NAMES[kind]}_map is not what the raw regions give"
 
 
@@ -75,6 +75,11 @@ def _equal(stored: float | None, wanted: float | None) -> bool:
 
 def _missing(value: float | None) -> bool:
     return value is None or math.isnan(value)
+
+
+def _same_map(stored: np.ndarray, wanted: np.ndarray) -> bool:
+    # Another processor may round the smoothing the other way: one step of 255.
+    return stored.shape == wanted.shape and bool((np.abs(stored.astype(int) - wanted.astype(int)) <= 1).all())
 
 
 def _decode(data: bytes) -> np.ndarray:

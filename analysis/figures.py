@@ -61,6 +61,7 @@ def plot_leaderboard(board: pd.DataFrame) -> str:
 def plot_heat_map(scores: pd.DataFrame) -> str:
     """Mean overall score of each model in each task; empty where there is none."""
     table = scores.pivot_table(index="task", columns="model", values="mos", aggfunc="mean")
+    table = table[table.mean().sort_values(ascending=False, kind="stable").index]  # best model first
     figure, axes = _figure(1.0 + 0.23 * len(table))
     axes.imshow(table.to_numpy(), cmap="RdYlGn", vmin=0, vmax=100, aspect="auto", alpha=0.75)
     axes.set_xticks(np.arange(table.shape[1]), table.columns)
@@ -75,7 +76,8 @@ def plot_heat_map(scores: pd.DataFrame) -> str:
 
 def plot_distributions(scores: pd.DataFrame) -> str:
     """How the edits' opinion scores are spread, dimension by dimension."""
-    figure, many = plt.subplots(1, len(DIMENSIONS), figsize=(WIDTH, 2), sharey=True)
+    with plt.rc_context(_STYLE):
+        figure, many = plt.subplots(1, len(DIMENSIONS), figsize=(WIDTH, 2), sharey=True)
     for axes, name in zip(many, DIMENSIONS, strict=True):
         values = scores.loc[scores["dimension"] == name, "mos"]
         axes.hist(values, bins=np.linspace(0, 100, 21), color=COLOURS[name], alpha=0.85)

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import squareform
 from shapely import STRtree, area, intersection, make_valid
 
@@ -25,6 +25,7 @@ VOTE_SHARE = 0.5  # a pixel belongs to the consensus when half of those who mark
 RASTER_SIDE = 512  # pixels of the longer side on which a group votes
 # Beta(1, 2) prior: before anybody looked, a mark is more often a slip than a flaw that half of the people would see.
 PRIOR_MARKED, PRIOR_NOT_MARKED = 1.0, 2.0
+CRUMB_SHARE = 0.05  # parts of a consensus smaller than this share of its largest are crumbs of the vote
 SMOOTHING_SHARE = 0.01  # standard deviation of the maps' kernel, as a share of the diagonal: a hand's accuracy
 
 _FLAW_ORDER = {flaw.id: number for number, flaw in enumerate(FLAW_TYPES)}
@@ -75,8 +76,11 @@ def mark_map(regions: Iterable[Mapping[str, Any]], n_inspected: int, width: int,
     A flaw of the whole image marks every pixel for that person; one that is missing has no place on the edited image.
     """
     share = count_marks(regions, width, height) / max(n_inspected, 1)
+    if not share.any():
+        return np.zeros((height, width), np.uint8)
     sigma = SMOOTHING_SHARE * float(np.hypot(width, height))
-    return np.clip(np.round(gaussian_filter(share, sigma, mode="nearest") * 255), 0, 255).astype(np.uint8)
+    smooth = cv2.GaussianBlur(share, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    return np.clip(np.round(smooth * 255), 0, 255).astype(np.uint8)
 
 
 def count_marks(regions: Iterable[Mapping[str, Any]], width: int, height: int) -> np.ndarray:
@@ -133,6 +137,7 @@ def _agree_on_place(
     votes = count_marks(group, *size)
     agreed = votes >= VOTE_SHARE * n_people
     parts = [row["polygon"] for row in group] if n_people == 1 else trace(agreed)
+    parts = [part for part in parts if to_shape(part).area >= CRUMB_SHARE * to_shape(parts[0]).area]
     if not parts:  # thinner than a pixel, or nobody agrees with half of the others: the first drawing stands
         parts = [group[0]["polygon"]]
     if n_people == 1:

@@ -13,7 +13,7 @@ from editfhf.geometry import polygon_parts
 from editfhf.schema import DIMENSIONS, stable_id
 
 _WORDINGS = (
-    "{text}", "{text}.", "There is something wrong here: {text}.", "I see that {text}", "{text}, clearly visible",
+    "{text}", "{text}.", "There is something wrong here: {text}.", "I see: {text}", "{text}, clearly visible",
     "Looks wrong ({text})", "{type}: {text}", "{type} – {text}.", "Here {text}; this should not be so.",
 )  # fmt: skip
 _MISTAKEN = ("This looks off to me.", "Not sure, but something is odd here.", "{type}?", "I think {text} here.")
@@ -113,8 +113,9 @@ class Person:
 def word_reason(description: str, flaw_type: str, rng: np.random.Generator, mistaken: bool = False) -> str:
     """A reason as one of several people might word it."""
     wording = str(rng.choice(_MISTAKEN if mistaken else _WORDINGS))
-    text = wording.format(text=description.strip().rstrip("."), type=flaw_type.replace("_", " "))
-    return text[0].upper() + text[1:]
+    description = description.strip().rstrip(".")
+    text = wording.format(text=description[:1].lower() + description[1:], type=flaw_type.replace("_", " "))
+    return text[:1].upper() + text[1:]
 
 
 def rng_of(*parts: object) -> np.random.Generator:

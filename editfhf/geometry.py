@@ -2,7 +2,7 @@
 
 import cv2
 import numpy as np
-from shapely import make_valid
+from shapely import make_valid, union_all
 from shapely.geometry import GeometryCollection, MultiPolygon
 from shapely.geometry import Polygon as ShapelyPolygon
 
@@ -71,15 +71,16 @@ def polygon_parts(shape: object) -> list[ShapelyPolygon]:
 
 
 def rasterise(polygon: Polygon, width: int, height: int) -> np.ndarray:
-    """The pixels that a polygon covers: bool, shape (height, width). An empty polygon covers none."""
-    mask = np.zeros((height, width), np.uint8)
+    """The pixels whose centres a polygon covers: bool, shape (height, width). An empty polygon covers none."""
+    # OpenCV fills every pixel that an outline touches; on a grid three times as fine, of which the centres are taken,
+    # that is less than half a pixel.
+    fine = np.zeros((3 * height, 3 * width), np.uint8)
     if polygon:
-        # fillPoly takes fixed-point coordinates: 4 fractional bits; pixel centres lie at +0.5.
         rings = [
-            np.round((np.array(ring, float) * [width, height] - 0.5) * 16).astype(np.int32) for ring in polygon
+            np.round((np.array(ring, float) * [3 * width, 3 * height] - 0.5) * 16).astype(np.int32) for ring in polygon
         ]
-        cv2.fillPoly(mask, rings, 1, lineType=cv2.LINE_8, shift=4)
-    return mask.astype(bool)
+        cv2.fillPoly(fine, rings, 1, lineType=cv2.LINE_8, shift=4)  # 4 fractional bits
+    return fine[1::3, 1::3].astype(bool)
 
 
 def trace(mask: np.ndarray, tolerance: float = 0.002, min_area: float = 0.0) -> list[Polygon]:
@@ -92,24 +93,20 @@ def trace(mask: np.ndarray, tolerance: float = 0.002, min_area: float = 0.0) -> 
     """
     height, width = mask.shape
     # At double size, each pixel is a 2 × 2 block: the contour then runs along pixel borders within a quarter pixel.
-    doubled = np.kron(mask.astype(np.uint8), np.ones((2, 2), np.uint8))
-    contours, hierarchy = cv2.findContours(doubled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    if not contours:
-        return []
+    doubled = mask.astype(np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+    # Part by part, joined by edges only: outlines that touch at a corner would cross each other.
+    n_labels, labels, stats, _ = cv2.connectedComponentsWithStats(doubled, connectivity=4)
     parts = []
-    for index, contour in enumerate(contours):
-        if hierarchy[0][index][3] != -1 or len(contour) < 3:
-            continue
-        child, holes = hierarchy[0][index][2], []
-        while child != -1:
-            if len(contours[child]) >= 3:
-                holes.append(_points(contours[child], width, height))
-            child = hierarchy[0][child][0]
-        shape = ShapelyPolygon(_points(contour, width, height), holes)
-        shape = make_valid(shape).simplify(tolerance * 2**0.5, preserve_topology=True)
-        parts += [part for part in polygon_parts(shape) if part.area > min_area]
+    for label in range(1, n_labels):
+        left, top, w, h = stats[label, :4]
+        part = np.pad(labels[top : top + h, left : left + w] == label, 1).astype(np.uint8)
+        contours, hierarchy = cv2.findContours(part, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+        rings = [(contour[:, 0, :] + (left - 0.5, top - 0.5)) / (2 * width, 2 * height) for contour in contours]
+        outer = [ring for ring, place in zip(rings, hierarchy[0], strict=True) if place[3] == -1]
+        holes = [ring for ring, place in zip(rings, hierarchy[0], strict=True) if place[3] != -1 and len(ring) >= 3]
+        # Subtracted, not given as inner rings: holes that touch at a corner overlap there.
+        shape = make_valid(ShapelyPolygon(outer[0]))
+        shape = shape.difference(union_all([make_valid(ShapelyPolygon(hole)) for hole in holes]))
+        shape = shape.simplify(tolerance * 2**0.5, preserve_topology=True)
+        parts += [one for one in polygon_parts(shape) if one.area > min_area]
     return [from_shape(part) for part in sorted(parts, key=lambda part: -part.area)]
-
-
-def _points(contour: np.ndarray, width: int, height: int) -> np.ndarray:
-    return (contour[:, 0, :] + 0.5) / [2 * width, 2 * height]

@@ -369,19 +369,20 @@ def _letter_candidates(binary: np.ndarray, longer_side: int) -> tuple[np.ndarray
 
 def _lines_of(letters: np.ndarray) -> list[np.ndarray]:
     """Letters grouped into lines: neighbours overlap in height, are of like height, and stand close."""
-    order = np.argsort(letters[:, 0], kind="stable") if len(letters) else np.array([], int)
+    rows = letters.tolist()  # plain numbers: a texture has thousands of parts
     lines: list[list[int]] = []
-    for index in order:
-        left, top, _, down, _ = letters[index]
+    for index in sorted(range(len(rows)), key=lambda index: (rows[index][0], index)):
+        left, top, _, down, _ = rows[index]
         for line in lines:
-            last_left, last_top, last_across, last_down, _ = letters[line[-1]]
-            overlap = min(top + down, last_top + last_down) - max(top, last_top)
+            last_left, last_top, last_across, last_down, _ = rows[line[-1]]
             low, high = min(down, last_down), max(down, last_down)
-            if overlap > 0.5 * low and high < 1.8 * low and left - (last_left + last_across) < 1.2 * high:
-                line.append(int(index))
+            if left - (last_left + last_across) >= 1.2 * high or high >= 1.8 * low:
+                continue
+            if min(top + down, last_top + last_down) - max(top, last_top) > 0.5 * low:
+                line.append(index)
                 break
         else:
-            lines.append([int(index)])
+            lines.append([index])
     return [letters[line] for line in lines if len(line) >= 5]
 
 

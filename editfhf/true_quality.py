@@ -10,8 +10,8 @@ Formulas (all per pixel of the truth's frame, then pooled; the constants below s
 
 - perceptual quality: 100 (1 − pool(min(d*(image, flawless), d*(image, before)))): a place that looks like the flawless
   edit, or like the untouched photo, is perceptually fine. In d* structure is compared at two sizes, and a plain shift
-  of tone, however large, costs TONE_SHARE at most (d* = 1 − (1 − TONE_SHARE c) (1 − s)): a clean red instead of a clean blue is wrong, but not ugly; a false shadow shows by
-  its edges.
+  of tone, however large, costs TONE_SHARE at most (d* = 1 − (1 − TONE_SHARE c) (1 − s)):
+  a clean red instead of a clean blue is wrong, but not ugly; a false shadow shows by its edges.
 - instruction following: 100 (1 − Σ min(d(image, flawless), d(before, flawless)) / Σ d(before, flawless)): 100 is the
   flawless edit, 0 not edited, or something else altogether.
 - visual consistency: 100 (1 − pool(min(d(image, flawless), d(image, before)))) over the region that had to stay. Where

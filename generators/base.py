@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from PIL import Image
+if TYPE_CHECKING:  # the command line imports this module, and must not wait for numpy
+    from PIL import Image
 
-from editfhf.oracle import Truth
+    from editfhf.oracle import Truth
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class EditRequest:
     """
 
     edit_id: str
-    source: Image.Image
+    source: "Image.Image"
     instruction: str
     task: str
     seed: int
@@ -38,9 +39,9 @@ class EditOutcome:
     """
 
     status: Literal["image", "refused", "failed"]
-    image: Image.Image | None = None
+    image: "Image.Image | None" = None
     reason: str = ""
-    truth: Truth | None = None
+    truth: "Truth | None" = None
 
 
 class EditModel(Protocol):

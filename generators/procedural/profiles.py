@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from generators.procedural.compositing import dilate
-from generators.procedural.context import EditContext, EditDraft, Editor
 from generators.procedural.finishing import SMALLEST_FLAW, finish, visible_difference
 from generators.procedural.flaw_operators import FlawOperator
 from generators.procedural.flaw_operators.scene import Flawed, FlawScene
@@ -22,17 +21,19 @@ class Profile:
     Attributes:
         counts: the chance of 0, 1, 2 … flaws in an edit; sums to 1.
         severity: lowest and highest severity that is drawn (evenly between).
+        misses: how much likelier than in `FlawOperator.weight` the edit as a whole goes wrong (operators that do it anew).
     """
 
     counts: tuple[float, ...]
     severity: tuple[float, float]
+    misses: float = 1.0
 
 
 PROFILES: dict[str, Profile] = {
-    "careful": Profile((0.68, 0.27, 0.05), (0.02, 0.30)),
-    "hurried": Profile((0.22, 0.53, 0.25), (0.15, 0.55)),
-    "careless": Profile((0.06, 0.34, 0.40, 0.20), (0.35, 0.80)),
-    "broken": Profile((0.0, 0.10, 0.40, 0.50), (0.65, 1.0)),
+    "careful": Profile((0.70, 0.26, 0.04), (0.02, 0.25), misses=0.4),
+    "hurried": Profile((0.25, 0.55, 0.20), (0.15, 0.50), misses=0.5),
+    "careless": Profile((0.08, 0.40, 0.40, 0.12), (0.30, 0.70), misses=0.8),
+    "broken": Profile((0.0, 0.05, 0.35, 0.60), (0.70, 1.0), misses=2.5),
 }
 
 
@@ -47,28 +48,28 @@ class MadeFlaw:
 
 
 def spoil(
-    context: EditContext,
-    editor: Editor,
-    draft: EditDraft,
+    scene: FlawScene,
+    flawless: np.ndarray,
     profile: Profile,
     operators: Mapping[str, FlawOperator],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, list[MadeFlaw]]:
-    """Draw flaws from the profile and make them, those that do the edit anew first.
+    """Draw flaws from the profile and make them, the one that does the edit anew first.
+
+    Args:
+        scene: the edit without a flaw; flawless: its finished image (uint8).
 
     Returns:
         The finished image (uint8), and the flaws that can be seen in it, in the order in which they were made.
     """
-    digest = context.photo.digest
-    flawless = finish(draft.image, digest)
     wanted = int(rng.choice(len(profile.counts), p=profile.counts))
     if wanted == 0:
         return flawless, []
-    scene = FlawScene(context, editor, draft, visible_difference(flawless, finish(draft.before, digest)))
-    image, finished = draft.image, flawless
+    digest = scene.context.photo.digest
+    image, finished = scene.draft.image, flawless
     flaws: list[MadeFlaw] = []
     waiting = {name: operator for name, operator in operators.items() if operator.suits(scene)}
-    plan = draw_operators(waiting, wanted, rng)
+    plan = draw_operators(waiting, wanted, rng, profile.misses)
     for _ in range(MOST_TRIES):
         if not plan:
             break
@@ -88,12 +89,14 @@ def spoil(
     return finished, _still_visible(flaws, finished, flawless)
 
 
-def draw_operators(operators: Mapping[str, FlawOperator], count: int, rng: np.random.Generator) -> list[FlawOperator]:
+def draw_operators(
+    operators: Mapping[str, FlawOperator], count: int, rng: np.random.Generator, misses: float = 1.0
+) -> list[FlawOperator]:
     """Some operators by their weights, no flaw type twice, at most one that does the edit anew, and that one first."""
     left = list(operators.values())
     drawn: list[FlawOperator] = []
     while left and len(drawn) < count:
-        weights = np.array([one.weight for one in left])
+        weights = np.array([one.weight * (misses if one.replaces_edit else 1) for one in left])
         pick = left[int(rng.choice(len(left), p=weights / weights.sum()))]
         drawn.append(pick)
         left = [

@@ -24,11 +24,16 @@ def served_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works
 
 @pytest.fixture
 def workspace(served_workspace: Workspace) -> Workspace:
-    """That workspace with a campaign not yet pushed; the projects of other tests stay on the server beside it."""
-    (served_workspace.annotation_dir / "campaign.json").unlink(missing_ok=True)
-    for name in PULLED_TABLES:
-        served_workspace.table_path(name).unlink(missing_ok=True)
+    """That workspace with a campaign not yet pushed."""
+    start_afresh(served_workspace)
     return served_workspace
+
+
+def start_afresh(workspace: Workspace) -> None:
+    """Forget the campaign; the projects of other tests stay on the server beside the next one."""
+    (workspace.annotation_dir / "campaign.json").unlink(missing_ok=True)
+    for name in PULLED_TABLES:
+        workspace.table_path(name).unlink(missing_ok=True)
 
 
 @pytest.fixture
