@@ -14,13 +14,13 @@ app = typer.Typer()
 def analyze(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> None:
     """Opinion scores, consensus regions, leaderboard and the HTML report, from the answers that were pulled."""
     from analysis.report import write_report
-    from analysis.study import analyze_workspace, model_rows
+    from analysis.study import analyze_workspace, board_records, model_rows
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
     study = analyze_workspace(opened, track=lambda edits: console.track(edits, "Finding consensus"))
     report = write_report(opened, study)
-    rows = list(study.board.reset_index().to_dict("records")) if as_json else list(model_rows(study.board))
+    rows = board_records(study.board) if as_json else list(model_rows(study.board))
     console.show(rows, as_json=as_json, title="Opinion scores, 0 to 100 (95 % interval over photos)")
     if study.unknown_edits:
         console.note(f"{study.unknown_edits} answers are about edits that this workspace does not have; left out.")

@@ -127,9 +127,7 @@ def _group_by_type(rows: list[Mapping[str, Any]]) -> list[list[Mapping[str, Any]
     return list(groups.values())
 
 
-def _agree_on_place(
-    group: list[Mapping[str, Any]], n_inspected: int, width: int, height: int
-) -> list[dict[str, Any]]:
+def _agree_on_place(group: list[Mapping[str, Any]], n_inspected: int, width: int, height: int) -> list[dict[str, Any]]:
     """The pixels that at least half of the group's people marked, as one row for each separate part."""
     scale = RASTER_SIDE / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -156,9 +154,7 @@ def _overlap(left: np.ndarray, right: np.ndarray) -> float:
     return float((left & right).sum() / union) if union else 0.0
 
 
-def _summarise(
-    group: list[Mapping[str, Any]], polygon: Polygon, description: str, n_inspected: int
-) -> dict[str, Any]:
+def _summarise(group: list[Mapping[str, Any]], polygon: Polygon, description: str, n_inspected: int) -> dict[str, Any]:
     support = len({row["annotator"] for row in group})
     types = Counter(row["flaw_type"] for row in group)
     flaw_type = min(types, key=lambda name: (-types[name], _FLAW_ORDER[name]))

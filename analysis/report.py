@@ -15,7 +15,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from analysis import figures
-from analysis.study import Study
+from analysis.study import Study, board_records
 from editfhf.schema import DIMENSIONS, Edit, Polygon
 from editfhf.workspace import Workspace, whole_file
 
@@ -37,7 +37,7 @@ def write_report(workspace: Workspace, study: Study) -> Path:
         marks=_marks(workspace),
         collected=_collected(workspace),
         reasons=_reasons(workspace),
-        board=list(study.board.reset_index().to_dict("records")),
+        board=board_records(study.board),
         plots=_plots(workspace, study),
         galleries=_galleries(workspace, study),
     )
@@ -97,9 +97,10 @@ def _plots(workspace: Workspace, study: Study) -> dict[str, Markup]:
     if study.consensus:
         model_of = {edit.edit_id: edit.model for edit in workspace.edits()}
         pairs = [(row["flaw_type"], model_of[row["edit_id"]]) for row in study.consensus]
-        counts = pd.crosstab(*map(list, zip(*pairs, strict=True)))
+        table = pd.DataFrame(pairs, columns=["flaw_type", "model"])
+        counts = pd.crosstab(table["flaw_type"], table["model"])
         plots["flaw_types"] = figures.plot_flaw_types(counts.loc[counts.sum(axis=1).sort_values(ascending=False).index])
-    return {name: Markup(svg) for name, svg in plots.items()}  # noqa: S704  made by matplotlib from numbers
+    return {name: Markup(svg) for name, svg in plots.items()}
 
 
 def _galleries(workspace: Workspace, study: Study) -> list[tuple[str, list[dict[str, Any]]]]:

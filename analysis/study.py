@@ -49,7 +49,8 @@ def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
     answers = workspace.read_table("answers").to_pylist()
     if not answers:
         raise BadInput(
-            f"{workspace.root} has no answers yet.", mend=f"Bring them home: `editfhf annotate pull -w {workspace.root}`."
+            f"{workspace.root} has no answers yet.",
+            mend=f"Bring them home: `editfhf annotate pull -w {workspace.root}`.",
         )
     with workspace.lock("analyze"):
         edits = {edit.edit_id: edit for edit in workspace.edits()}
@@ -68,7 +69,9 @@ def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
 
 def inspections(answers: Iterable[Mapping[str, Any]]) -> Counter[str]:
     """edit_id → how many different people looked for flaws on it."""
-    return Counter(edit for edit, _ in {(row["edit_id"], row["annotator"]) for row in answers if row["outcome"] in INSPECTED})
+    return Counter(
+        edit for edit, _ in {(row["edit_id"], row["annotator"]) for row in answers if row["outcome"] in INSPECTED}
+    )
 
 
 def map_bytes(pixels: np.ndarray) -> bytes:
@@ -110,11 +113,13 @@ def _board(scores: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
 
 
-
+def board_records(board: pd.DataFrame) -> list[dict[str, Any]]:
+    """The leaderboard as plain rows, best first."""
+    return [{str(name): value for name, value in row.items()} for row in board.reset_index().to_dict("records")]
 
 
 def model_rows(board: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The leaderboard as rows for a person: score and half-open interval as text."""
+    """The leaderboard as rows for a person: score and interval as text."""
     for model, row in board.iterrows():
         yield {
             "rank": int(row["rank"]),

@@ -15,7 +15,7 @@ from annotation.client import Client
 from annotation.pseudonyms import Pseudonyms, annotator_kind
 from editfhf.errors import JobFailed
 from editfhf.schema import TABLES, to_table
-from editfhf.workspace import Workspace, whole_file
+from editfhf.workspace import Workspace, remove_leftovers, whole_file
 
 PULLED_TABLES = ("ratings", "regions", "answers", "refused_answers")
 BLOCK = 1 << 20  # characters of the export read at a time
@@ -48,10 +48,7 @@ def pull(workspace: Workspace, client: Client) -> PullCounts:
     with workspace.lock("annotate"):
         project = project_of(workspace, client)
         heal(client, project)
-        raw = workspace.annotation_dir / "raw" / f"project-{project}.json"
-        raw.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(raw, mode=0o600) as temporary:
-            client.export(project, temporary)
+        raw = fetch_export(workspace, client, project)
         emails = client.users()
         harvest = _Harvest(workspace, project, emails)
         for task in read_export(raw):
@@ -61,6 +58,16 @@ def pull(workspace: Workspace, client: Client) -> PullCounts:
             workspace.write_table(name, table)
     counts = {name: table.num_rows for name, table in tables.items()}
     return PullCounts(counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"], [project])
+
+
+def fetch_export(workspace: Workspace, client: Client, project: int) -> Path:
+    """Bring the server's export of a project to `annotation/raw/`, in the place of the last one. Holding the lock."""
+    path = workspace.annotation_dir / "raw" / f"project-{project}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent)
+    with whole_file(path, mode=0o600) as temporary:
+        client.export(project, temporary)
+    return path
 
 
 def read_export(path: Path) -> Iterator[dict[str, Any]]:

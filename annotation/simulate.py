@@ -9,7 +9,7 @@ from typing import Any
 from annotation import interface
 from annotation.campaign import chunks, heal, project_of
 from annotation.client import Client, ServerTask
-from annotation.collect import read_export
+from annotation.collect import fetch_export, read_export
 from annotation.people import Person, rng_of, word_reason
 from annotation.pseudonyms import SIMULATED_DOMAIN
 from editfhf import oracle
@@ -18,9 +18,9 @@ from editfhf.flaws import FLAWS, flaw_types_of
 from editfhf.geometry import trace
 from editfhf.oracle import TrueFlaw, Truth
 from editfhf.schema import DIMENSIONS, REGION_KINDS, Edit, stable_id
-from editfhf.workspace import Workspace, whole_file
+from editfhf.workspace import Workspace
 
-CHUNK = 100  # tasks whose answers go to the server in one request
+CHUNK = 20  # tasks whose answers go to the server in one request; a kill loses the work on one of them
 # Of one flaw in many pieces a person outlines the largest.
 MAX_PARTS = 3
 MIN_PART = 0.0002  # share of the image
@@ -232,14 +232,7 @@ def _make_users(client: Client, people: Sequence[Person]) -> dict[int, Person]:
 
 
 def _answered_by(workspace: Workspace, client: Client, project: int) -> dict[str, set[int]]:
-    path = workspace.annotation_dir / "raw" / "answered.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path, mode=0o600) as temporary:
-        client.export(project, temporary)
-    try:
-        return dict(_authors(read_export(path)))
-    finally:
-        path.unlink()
+    return dict(_authors(read_export(fetch_export(workspace, client, project))))
 
 
 def _authors(tasks: Iterator[dict[str, Any]]) -> Iterator[tuple[str, set[int]]]:

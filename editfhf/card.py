@@ -18,7 +18,7 @@ def write_card(folder: Path, manifest: dict[str, Any]) -> None:
     front_matter = yaml.safe_dump(_front_matter(folder, manifest), sort_keys=False, allow_unicode=True, width=120)
     template = files("editfhf").joinpath("templates/card.md.j2").read_text(encoding="utf-8")
     # Markdown, not HTML: what users wrote (the name, licences) goes in through `plain`, which takes its special signs.
-    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)  # noqa: S701
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     environment.filters["plain"] = _plain
     text = environment.from_string(template).render(
         front_matter=front_matter,
@@ -57,9 +57,7 @@ def _front_matter(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _info(folder: Path, config: str, rows: dict[str, int]) -> dict[str, Any]:
-    sizes = {
-        split: sum(path.stat().st_size for path in folder.glob(shard_pattern(config, split))) for split in SPLITS
-    }
+    sizes = {split: sum(path.stat().st_size for path in folder.glob(shard_pattern(config, split))) for split in SPLITS}
     return {
         "config_name": config,
         "features": features_of(config)._to_yaml_list(),

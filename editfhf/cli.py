@@ -1,7 +1,7 @@
 """`editfhf`: finds the commands that the installed packages bring, runs one, and says in one sentence what went wrong.
 
-Each package registers a Typer app under the entry-point group `editfhf.commands`. The modules named there import what is
-heavy inside their functions, so that `editfhf --help` stays under half a second.
+Each package registers a Typer app under the entry-point group `editfhf.commands`. The modules named there import what
+is heavy inside their functions, so that `editfhf --help` stays under half a second.
 """
 
 import logging
@@ -41,10 +41,10 @@ def build_group() -> TyperGroup:
 
     @app.callback()
     def root(
-        version: bool = typer.Option(  # noqa: ARG001
+        version: bool = typer.Option(
             False, "--version", help="Print the version and exit.", is_eager=True, callback=_print_version
         ),
-        debug: bool = typer.Option(False, "--debug", help="Show tracebacks and diagnostics."),  # noqa: ARG001
+        debug: bool = typer.Option(False, "--debug", help="Show tracebacks and diagnostics."),
     ) -> None: ...
 
     for point in sorted(entry_points(group="editfhf.commands"), key=lambda point: point.name):
@@ -91,7 +91,9 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        return _say(f"Unexpected {type(error).__name__}: {error}. Add --debug for the traceback, and please report it.", 1)
+        return _say(
+            f"Unexpected {type(error).__name__}: {error}. Add --debug for the traceback, and please report it.", 1
+        )
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ def note(text: str) -> None:
 
 
 def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterator[Item]:
-    """The items, with a progress bar on standard error: how many, rate, time left. Without a terminal: a line at the end."""
+    """The items, with a progress bar on standard error: how many, rate, time left. Nothing without a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     if total is None and hasattr(items, "__len__"):

@@ -1,4 +1,4 @@
-"""`croissant.json`: the dataset described in Croissant 1.0 (MLCommons), so that other tools find its files and fields."""
+"""`croissant.json`: the dataset described in Croissant 1.0 (MLCommons), for tools that look for files and fields."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,13 @@ _CONTEXT = {
     "subField": "cr:subField",
     "transform": "cr:transform",
 }
-_TYPES = {"string": "sc:Text", "float64": "sc:Float", "int32": "sc:Integer", "int64": "sc:Integer", "bool": "sc:Boolean"}
+_TYPES = {
+    "string": "sc:Text",
+    "float64": "sc:Float",
+    "int32": "sc:Integer",
+    "int64": "sc:Integer",
+    "bool": "sc:Boolean",
+}
 
 
 def write_croissant(folder: Path, manifest: dict[str, Any]) -> None:

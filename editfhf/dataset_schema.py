@@ -73,5 +73,3 @@ def shard_name(config: str, split: str, index: int, count: int) -> str:
 def shard_pattern(config: str, split: str) -> str:
     """The glob that finds the shards of a split."""
     return f"data/{FOLDERS[config]}/{split}-*.parquet"
-
-

@@ -28,7 +28,9 @@ FLAW_TYPES = (
     FlawType("not_edited", "editing_failure", "what was asked was not done at all"),
     FlawType("partly_edited", "editing_failure", "what was asked was done only in part"),
     FlawType("wrong_target", "editing_failure", "something else was edited than what was meant"),
-    FlawType("wrong_attribute", "editing_failure", "the right thing was edited, but to the wrong colour, form or state"),
+    FlawType(
+        "wrong_attribute", "editing_failure", "the right thing was edited, but to the wrong colour, form or state"
+    ),
     FlawType("wrong_count_or_place", "editing_failure", "the wrong number, or in the wrong place"),
     FlawType("over_edited", "editing_failure", "the edit is far stronger than was asked"),
     FlawType("unintended_change", "editing_failure", "something changed that should have stayed as it was"),

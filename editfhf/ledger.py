@@ -72,7 +72,7 @@ class Ledger:
         where, values = ("WHERE status = ?", (status,)) if status else ("", ())
         with self._transaction() as connection:
             rows = connection.execute(f"SELECT {_EDIT_COLUMNS} FROM edits {where} ORDER BY rowid", values).fetchall()
-        return [Edit(*row[:6], json.loads(row[6]), *row[7:]) for row in rows]
+        return [Edit(*row[:6], json.loads(row[6]), *row[7:]) for row in rows]  # type: ignore[call-arg]
 
     def statuses(self) -> dict[str, str]:
         """edit_id → status, for every edit."""

@@ -50,7 +50,7 @@ def assign_splits(
 
 
 def split_workspace(workspace: Workspace) -> dict[str, str]:
-    """source_id → split, for every source of the workspace, derived ones with their clean photo; new ones are stored."""
+    """source_id → split for every source, derived ones with their clean photo; new assignments are stored."""
     sources = workspace.sources()
     root_of = {source.source_id: source.root_id for source in sources}
     photos: dict[str, Counter[str]] = {root: Counter() for root in root_of.values()}

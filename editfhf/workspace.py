@@ -107,7 +107,8 @@ class Workspace:
             return pq.read_table(path).select(TABLES[name].names).cast(TABLES[name])
         except (pa.ArrowException, KeyError, OSError) as error:
             raise BadInput(
-                f"{path} cannot be read: {_first_line(error)}.", mend="Remove it and run the command that made it again."
+                f"{path} cannot be read: {_first_line(error)}.",
+                mend="Remove it and run the command that made it again.",
             ) from error
 
     def write_table(self, name: str, records: list[Any] | pa.Table) -> None:

@@ -1,4 +1,4 @@
-"""What an editing model is: requests in, outcomes out. Every model, diffusion, API or procedural, has this interface."""
+"""What an editing model is: requests in, outcomes out; the same for diffusion models, APIs and procedural editors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class EditModel(Protocol):
     revision: str
 
     def edit(self, requests: Sequence[EditRequest]) -> list[EditOutcome]:
-        """Edit; one outcome for each request, in their order. What one item does wrong is an outcome, not an exception."""
+        """Edit; one outcome for each request, in order. What one item does wrong is an outcome, not an exception."""
         ...
 
 

@@ -35,9 +35,7 @@ def generate(
     from generators import runner
 
     opened = Workspace.open(workspace)
-    counts = runner.generate(
-        opened, model, task, limit, retry, track=lambda edits: console.track(edits, "Generating")
-    )
+    counts = runner.generate(opened, model, task, limit, retry, track=lambda edits: console.track(edits, "Generating"))
     console.show(counts.as_row(), as_json=as_json)
     if counts.failed:
         raise JobFailed(

@@ -1,4 +1,4 @@
-"""Which edits are to be made: every instruction by every model that can do it, in an order whose beginnings are balanced."""
+"""Which edits are to be made: every instruction by every model that can do it, in a balanced order."""
 
 import heapq
 from collections import defaultdict
@@ -36,9 +36,7 @@ def plan_edits(
                 value = getattr(source, name)
                 chosen[name] = list(value) if isinstance(value, tuple) else value
             edits.append(
-                Edit.plan(
-                    source.source_id, instruction.task, instruction.text, model.id, model.revision, chosen, seed
-                )
+                Edit.plan(source.source_id, instruction.task, instruction.text, model.id, model.revision, chosen, seed)
             )
     return edits
 

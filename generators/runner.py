@@ -87,7 +87,8 @@ def _select(
     if not wanted:
         what = f"for {', '.join(tasks)} " if tasks else ""
         raise BadInput(
-            f"{workspace.root} has no instructions {what}yet.", mend=f"Run `editfhf instruct -w {workspace.root}` first."
+            f"{workspace.root} has no instructions {what}yet.",
+            mend=f"Run `editfhf instruct -w {workspace.root}` first.",
         )
     plan = plan_edits(workspace.sources(), wanted, entries, config.seed, config.params)
     if not plan:

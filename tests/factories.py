@@ -69,6 +69,8 @@ def _broken_edit(pixels: np.ndarray, severity: float) -> tuple[oracle.Truth, np.
     edited[failure] = (1 - severity) * edited[failure] + severity * np.array([0, 255, 0])
     flaws = [
         oracle.TrueFlaw("artifact", "texture_noise", "region", severity, artifact, "test", "coloured noise"),
-        oracle.TrueFlaw("editing_failure", "unintended_change", "region", severity, failure, "test", "was not asked for"),
+        oracle.TrueFlaw(
+            "editing_failure", "unintended_change", "region", severity, failure, "test", "was not asked for"
+        ),
     ]
     return oracle.Truth(flawless, ~target, pixels, flaws), edited.astype(np.uint8)

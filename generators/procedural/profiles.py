@@ -21,7 +21,7 @@ class Profile:
     Attributes:
         counts: the chance of 0, 1, 2 … flaws in an edit; sums to 1.
         severity: lowest and highest severity that is drawn (evenly between).
-        misses: how much likelier than in `FlawOperator.weight` the edit as a whole goes wrong (operators that do it anew).
+        misses: how much likelier editing failures are, against artifacts, than their weights say.
     """
 
     counts: tuple[float, ...]
@@ -30,10 +30,10 @@ class Profile:
 
 
 PROFILES: dict[str, Profile] = {
-    "careful": Profile((0.70, 0.26, 0.04), (0.02, 0.25), misses=0.4),
-    "hurried": Profile((0.25, 0.55, 0.20), (0.15, 0.50), misses=0.5),
-    "careless": Profile((0.08, 0.40, 0.40, 0.12), (0.30, 0.70), misses=0.8),
-    "broken": Profile((0.0, 0.05, 0.35, 0.60), (0.70, 1.0), misses=2.5),
+    "careful": Profile((0.70, 0.26, 0.04), (0.02, 0.25), misses=0.5),
+    "hurried": Profile((0.25, 0.55, 0.20), (0.15, 0.50), misses=0.7),
+    "careless": Profile((0.06, 0.38, 0.42, 0.14), (0.35, 0.70), misses=1.1),
+    "broken": Profile((0.0, 0.05, 0.35, 0.60), (0.70, 1.0), misses=1.8),
 }
 
 
@@ -96,7 +96,7 @@ def draw_operators(
     left = list(operators.values())
     drawn: list[FlawOperator] = []
     while left and len(drawn) < count:
-        weights = np.array([one.weight * (misses if one.replaces_edit else 1) for one in left])
+        weights = np.array([one.weight * (misses if one.kind == "editing_failure" else 1) for one in left])
         pick = left[int(rng.choice(len(left), p=weights / weights.sum()))]
         drawn.append(pick)
         left = [

@@ -28,8 +28,9 @@ def transfer_style(context: EditContext) -> EditDraft:
     elif style == "a posterised print":
         smooth = to_lab(cv2.bilateralFilter(context.pixels, 0, 40, 4))
         steps = np.array([20.0, 18.0, 18.0], np.float32)
-        levels = np.round(smooth / steps) * steps * np.array([1, 1.25, 1.25], np.float32)
-        image = blur(from_lab(levels.astype(np.float32)), 0.6)
+        stronger = np.array([1, 1.25, 1.25], np.float32)
+        levels: np.ndarray = np.round(smooth / steps) * steps * stronger
+        image = blur(from_lab(levels), 0.6)
     elif style == "an oil painting":
         image = _oil(context)
     else:

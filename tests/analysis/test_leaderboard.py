@@ -50,7 +50,10 @@ def test_the_interval_covers_the_true_mean():
     covered = []
     for seed in range(150):
         board = leaderboard(campaign({"a": 50, "b": 55}, 40, seed), n_bootstrap=400)
-        covered += [row["overall_low"] <= mean <= row["overall_high"] for row, mean in ((board.loc["a"], 50), (board.loc["b"], 55))]
+        covered += [
+            row["overall_low"] <= mean <= row["overall_high"]
+            for row, mean in ((board.loc["a"], 50), (board.loc["b"], 55))
+        ]
     assert 0.90 <= np.mean(covered) <= 0.985
 
 

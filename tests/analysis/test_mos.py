@@ -10,9 +10,7 @@ from scipy.stats import t
 from analysis.mos import estimate_mos, mos_by_dimension
 from editfhf.errors import BadInput
 
-rows = st.lists(
-    st.tuples(st.sampled_from("abc"), st.sampled_from("wxyz"), st.integers(1, 5)), min_size=1, max_size=40
-)
+rows = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("wxyz"), st.integers(1, 5)), min_size=1, max_size=40)
 
 
 def table(triples) -> pd.DataFrame:
@@ -43,7 +41,9 @@ def test_scores_are_the_mean_of_one_voice_per_person(triples):
 @given(triples=rows, seed=st.integers(0, 9))
 def test_the_order_of_the_table_changes_nothing_at_all(triples, seed):
     shuffled = table(triples).sample(frac=1, random_state=seed)
-    pd.testing.assert_frame_equal(estimate_mos(shuffled).stimuli, estimate_mos(table(triples)).stimuli, check_exact=True)
+    pd.testing.assert_frame_equal(
+        estimate_mos(shuffled).stimuli, estimate_mos(table(triples)).stimuli, check_exact=True
+    )
 
 
 @pytest.mark.parametrize("n", [3, 4, 8, 15])

@@ -17,8 +17,8 @@ def box(left, top, right, bottom):
 
 def region(person, polygon, kind="artifact", flaw="texture_noise", extent="region", text="why"):
     return {
-        "annotator": person, "region_id": f"{person}{polygon}{flaw}{text}", "kind": kind, "flaw_type": flaw, "extent": extent,
-        "polygon": polygon, "source_polygon": [], "description": text,
+        "annotator": person, "region_id": f"{person}{polygon}{flaw}{text}", "kind": kind, "flaw_type": flaw,
+        "extent": extent, "polygon": polygon, "source_polygon": [], "description": text,
     }  # fmt: skip
 
 
@@ -66,13 +66,23 @@ def test_two_flaws_side_by_side_stay_two_and_kinds_never_mix():
     rows += [region(person, box(0.6, 0.1, 0.8, 0.3)) for person in "bc"]
     rows += [region("c", box(0.1, 0.1, 0.3, 0.3), kind="editing_failure", flaw="over_edited")]
     found = find_consensus(rows, 3, WIDTH, HEIGHT).regions
-    assert sorted((row["kind"], row["support"]) for row in found) == [("artifact", 2), ("artifact", 2), ("editing_failure", 1)]
+    assert sorted((row["kind"], row["support"]) for row in found) == [
+        ("artifact", 2),
+        ("artifact", 2),
+        ("editing_failure", 1),
+    ]
 
 
 def test_a_pixel_belongs_to_the_consensus_when_half_of_the_people_marked_it():
-    rows = [region("a", box(0.2, 0.2, 0.5, 0.5)), region("b", box(0.2, 0.2, 0.5, 0.5)), region("c", box(0.2, 0.2, 0.6, 0.5))]
+    rows = [
+        region("a", box(0.2, 0.2, 0.5, 0.5)),
+        region("b", box(0.2, 0.2, 0.5, 0.5)),
+        region("c", box(0.2, 0.2, 0.6, 0.5)),
+    ]
     (found,) = find_consensus(rows, 3, WIDTH, HEIGHT).regions
-    assert to_shape(found["polygon"]).bounds == pytest.approx((0.2, 0.2, 0.5, 0.5), abs=2 / RASTER_SIDE * WIDTH / HEIGHT)
+    assert to_shape(found["polygon"]).bounds == pytest.approx(
+        (0.2, 0.2, 0.5, 0.5), abs=2 / RASTER_SIDE * WIDTH / HEIGHT
+    )
     assert found["support"] == 3
 
 
@@ -98,7 +108,10 @@ def test_a_flaw_of_the_whole_image_and_one_that_is_missing_have_no_polygon():
     rows = [region(person, [], "editing_failure", "wrong_style", "whole") for person in "ab"]
     rows += [region("a", [], "editing_failure", "not_edited", "missing")]
     consensus = find_consensus(rows, 2, WIDTH, HEIGHT)
-    assert [(row["extent"], row["support"], row["polygon"]) for row in consensus.regions] == [("whole", 2, []), ("missing", 1, [])]
+    assert [(row["extent"], row["support"], row["polygon"]) for row in consensus.regions] == [
+        ("whole", 2, []),
+        ("missing", 1, []),
+    ]
     assert (consensus.maps["editing_failure"] == 255).all()
     assert not consensus.maps["artifact"].any()
 

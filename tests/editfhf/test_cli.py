@@ -47,7 +47,9 @@ def test_the_commands_of_every_wing_are_there():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("path", "command"), ALL_COMMANDS, ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
+@pytest.mark.parametrize(
+    ("path", "command"), ALL_COMMANDS, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
 def test_every_command_shows_an_example_of_itself(path, command, capsys):
     assert cli.run([*path, "--help"]) == 0
     assert f"Example: editfhf {' '.join(path)}" in " ".join(capsys.readouterr().out.split())
@@ -83,7 +85,8 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(arguments, capsys):
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(BadInput("a b.", mend="c."), 2), (JobFailed("a."), 1), (KeyboardInterrupt(), 1), (ValueError("x"), 1)]
+    ("error", "code"),
+    [(BadInput("a b.", mend="c."), 2), (JobFailed("a."), 1), (KeyboardInterrupt(), 1), (ValueError("x"), 1)],
 )
 def test_what_a_command_raises_decides_the_exit_code(error, code, monkeypatch, capsys):
     app = typer.Typer()

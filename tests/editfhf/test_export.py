@@ -17,10 +17,25 @@ from editfhf.schema import TABLES
 from tests.editfhf.answered import make_answered
 
 # DESIGN §3, written out once more: the contract with those who read the dataset
-DEFAULT_COLUMNS = (
-    "edit_id parent_edit_id source_id source_image edited_image instruction task task_group model model_revision "
-    "params seed width height regions artifact_map failure_map".split()
-)
+DEFAULT_COLUMNS = [
+    "edit_id",
+    "parent_edit_id",
+    "source_id",
+    "source_image",
+    "edited_image",
+    "instruction",
+    "task",
+    "task_group",
+    "model",
+    "model_revision",
+    "params",
+    "seed",
+    "width",
+    "height",
+    "regions",
+    "artifact_map",
+    "failure_map",
+]
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +155,11 @@ def test_images_of_one_split_are_not_held_in_memory_at_once(built, tmp_path, mon
 
 
 def test_what_would_overwrite_something_else_is_refused(built, tmp_path):
-    workspace, folder = built
+    workspace, _ = built
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(BadInput, match="is not a dataset"):
         build_dataset(workspace, tmp_path)
-    with pytest.raises(BadInput, match="not a dataset|holds the workspace"):
+    with pytest.raises(BadInput, match=r"not a dataset|holds the workspace"):
         build_dataset(workspace, workspace.root)
     assert (tmp_path / "thesis.txt").is_file()
 

@@ -51,7 +51,9 @@ def test_a_derived_source_goes_where_its_clean_photo_goes(campaign):
     from dataclasses import replace
 
     sources = campaign.sources()
-    copies = [replace(one, source_id=f"{number:016x}", derived_from=one.source_id) for number, one in enumerate(sources)]
+    copies = [
+        replace(one, source_id=f"{number:016x}", derived_from=one.source_id) for number, one in enumerate(sources)
+    ]
     campaign.write_table("sources", sources + copies)
     split_of = split_workspace(campaign)
     assert all(split_of[copy.source_id] == split_of[copy.derived_from] for copy in copies)

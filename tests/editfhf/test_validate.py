@@ -88,7 +88,6 @@ def in_region(**fields: Any) -> Callable[[list[dict[str, Any]]], None]:
     return mend
 
 
-
 BOWTIE = [[[0.1, 0.1], [0.9, 0.9], [0.9, 0.1], [0.1, 0.9]]]
 FAULTS = {
     "a repeated edit": ("default", lambda rows: rows.__setitem__(1, rows[0]), "edit ids", "edit_id occurs twice"),
@@ -102,7 +101,7 @@ FAULTS = {
     "a photo with its owner": ("default", set_field(source_image=with_author()), "images", "carries metadata"),
     "a map in colour": ("default", set_field(artifact_map=picture((64, 64))), "images", "has mode RGB"),
     "a task of no taxonomy": ("default", set_field(task="dream"), "tasks, flaw types and polygons", "'dream'"),
-    "a polygon that crosses itself": ("default", in_region(polygon=BOWTIE), "tasks, flaw types and polygons", "crosses"),
+    "a polygon that crosses itself": ("default", in_region(polygon=BOWTIE), "tasks, flaw types and polygons", "cross"),
     "a flaw type of the other kind": (
         "default", in_region(flaw_type="not_edited"), "tasks, flaw types and polygons", "not of artifact",
     ),
@@ -160,7 +159,10 @@ def test_a_photo_in_two_splits_is_caught(dataset):
 
 def test_a_derived_photo_in_another_split_than_its_clean_one_is_caught(dataset):
     manifest = json.loads((dataset / "manifest.json").read_text(encoding="utf-8"))
-    sources = [pq.read_table(next((dataset / "data/edits").glob(f"{split}-*")))["source_id"][0].as_py() for split in ("train", "test")]
+    sources = [
+        pq.read_table(next((dataset / "data/edits").glob(f"{split}-*")))["source_id"][0].as_py()
+        for split in ("train", "test")
+    ]
     manifest["derived_sources"] = {sources[0]: sources[1]}
     (dataset / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert "no photo in two splits" in failures(dataset)

@@ -1,7 +1,6 @@
 """A folder of photos as a user has it: every format and mode, odd names, and every kind of file that is no use."""
 
 import io
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -48,7 +47,7 @@ def make_folder(folder: Path) -> Path:
     cat.save(folder / "copy of cat.png")
     outside = folder.parent / "private.jpg"
     coffee.rotate(90, expand=True).save(outside)
-    os.symlink(outside, folder / "outside.jpg")
+    (folder / "outside.jpg").symlink_to(outside)
     (folder / ".DS_Store").write_bytes(b"\0")
     return folder
 
@@ -60,4 +59,9 @@ def bomb() -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )

@@ -54,7 +54,9 @@ def test_killed_in_every_stage_it_ends_as_if_never_killed(tmp_path):
     assert start(unbroken).wait(timeout=600) == 0
 
     moments = random.Random(11)
-    stages = [" ".join(word for word in command if word.isalpha())[:16].strip() for command in demo_commands(killed, EDITS)]
+    stages = [
+        " ".join(word for word in command if word.isalpha())[:16].strip() for command in demo_commands(killed, EDITS)
+    ]
     for stage in [re.escape(stage) for stage in stages]:
         kill_in_stage(killed, stage, moments.uniform(0.1, 2.0))
     assert start(killed).wait(timeout=600) == 0

@@ -37,7 +37,12 @@ def entries(seconds: float = 0.0) -> dict[str, ModelEntry]:
     names = ("test/one", "test/three")
     return {
         name: ModelEntry(
-            name, "1", "MIT", "turns the hue", load=lambda name=name: ShiftingModel(name), default_params={"seconds": seconds}
+            name,
+            "1",
+            "MIT",
+            "turns the hue",
+            load=lambda name=name: ShiftingModel(name),
+            default_params={"seconds": seconds},
         )
         for name in names
     }

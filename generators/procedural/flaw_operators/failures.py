@@ -173,8 +173,8 @@ def shift_everything(scene: FlawScene, image: np.ndarray, rng: np.random.Generat
     alpha = blur(erode(_kept(scene), 1).astype(np.float32), 2.0)
     lab = to_lab(image)
     angle = rng.uniform(0, 2 * np.pi)
-    lab[..., 1:] += np.array([np.cos(angle), np.sin(angle)], np.float32) * between(6, 24, severity)
-    lab[..., 0] = np.clip(lab[..., 0] + rng.choice([-1.0, 1.0]) * between(3, 13, severity), 0, 100)
+    lab[..., 1:] += np.array([np.cos(angle), np.sin(angle)], np.float32) * between(3, 24, severity)
+    lab[..., 0] = np.clip(lab[..., 0] + rng.choice([-1.0, 1.0]) * between(1.5, 13, severity), 0, 100)
     return Flawed(
         mix(image, from_lab(lab), alpha), "Colour and brightness of the rest changed too, which was not asked for."
     )
