@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
 from annotation import interface
 from editfhf.errors import BadInput
@@ -83,14 +83,8 @@ class _Text(BaseModel):
 
 def author_of(annotation: Any) -> int | None:
     """The user whose answer it is, or None where the server does not say."""
-
-    class Author(BaseModel):
-        completed_by: StrictInt
-
-    try:
-        return Author.model_validate(annotation).completed_by
-    except ValidationError:
-        return None
+    author = annotation.get("completed_by") if isinstance(annotation, dict) else None
+    return author if isinstance(author, int) and not isinstance(author, bool) else None
 
 
 def parse_annotation(annotation: Any, edit_id: str, annotator: str, annotator_kind: str) -> ParsedAnnotation:

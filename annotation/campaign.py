@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from annotation import interface
 from annotation.client import Client, ServerTask, connect
-from annotation.server import find_server, publish_image, served_dir
+from annotation.server import publish_image, served_dir
 from editfhf.errors import BadInput
 from editfhf.schema import Edit, canonical_json
 from editfhf.workspace import Workspace, whole_file
@@ -47,7 +47,7 @@ def push(workspace: Workspace, client: Client) -> PushCounts:
             mend=f"Make them with `editfhf generate -w {workspace.root}`.",
         )
     with workspace.lock("annotate"):
-        project = _find_project(workspace, client) or _make_project(workspace, client)
+        project = find_project(workspace, client) or _make_project(workspace, client)
         client.serve_folder(project, served_dir(workspace) / "images")
         there = {task.edit_id for task in heal(client, project)}
         files = {source.source_id: source.file for source in workspace.sources()}
@@ -69,7 +69,7 @@ def project_of(workspace: Workspace, client: Client) -> int:
     Raises:
         BadInput: there is none (not pushed yet, or deleted on the server).
     """
-    project = _find_project(workspace, client)
+    project = find_project(workspace, client)
     if project is None:
         raise BadInput(
             f"Label Studio at {client.url} has no project for {workspace.root}.",
@@ -78,22 +78,11 @@ def project_of(workspace: Workspace, client: Client) -> int:
     return project
 
 
-def status(workspace: Workspace) -> dict[str, Any]:
-    """Whether the server runs and, if so, how many tasks and answers the campaign has."""
-    running = find_server(workspace)
-    row: dict[str, Any] = {
-        "server": running.url if running else "not running",
-        "project": None,
-        "tasks": 0,
-        "answers": 0,
-    }
-    if running is not None:
-        client = connect(workspace)
-        row["project"] = _find_project(workspace, client)
-        if row["project"] is not None:
-            tasks = list(client.tasks(row["project"]))
-            row |= {"tasks": len(tasks), "answers": sum(task.answers for task in tasks)}
-    return row
+def find_project(workspace: Workspace, client: Client) -> int | None:
+    """The number of the campaign's project, or None."""
+    ours = client.projects(_title(workspace))
+    # Two can be there when the first push was killed while the server was making one: the one with tasks counts.
+    return min(ours, key=lambda project: (-ours[project], project), default=None)
 
 
 def tasks_on_server(workspace: Workspace) -> list[dict[str, Any]]:
@@ -140,12 +129,6 @@ def _distinct(client: Client, tasks: list[ServerTask]) -> list[ServerTask]:
             staying.append(task)
         said |= answers
     return staying
-
-
-def _find_project(workspace: Workspace, client: Client) -> int | None:
-    ours = client.projects(_title(workspace))
-    # Two can be there when the first push was killed while the server was making one: the one with tasks counts.
-    return min(ours, key=lambda project: (-ours[project], project), default=None)
 
 
 def _make_project(workspace: Workspace, client: Client) -> int:

@@ -67,9 +67,6 @@ class Client:
             )
         return int(project.id)
 
-    def delete_project(self, project: int) -> None:
-        self._request("DELETE", f"api/projects/{project}")
-
     def projects(self, title: str) -> dict[int, int]:
         """Number → how many tasks, of every project with this title."""
         found: dict[int, int] = {}

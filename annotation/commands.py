@@ -98,7 +98,7 @@ def pull(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> None:
 @annotate.command(epilog="Example: editfhf annotate status -w campaign")
 def status(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> None:
     """Whether the server runs, and how far the campaign is."""
-    from annotation import campaign
+    from annotation import status as progress
     from editfhf.workspace import Workspace
 
-    console.show(campaign.status(Workspace.open(workspace)), as_json=as_json)
+    console.show(progress.status(Workspace.open(workspace)), as_json=as_json)

@@ -2,8 +2,12 @@ import os
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+# The machine that runs the tests may be busy: no test asserts a time.
+hypothesis.settings.register_profile("editfhf", deadline=None)
+hypothesis.settings.load_profile("editfhf")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # `datasets` caches what it reads: never in the home of whoever runs the tests.
 os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="editfhf-tests-")

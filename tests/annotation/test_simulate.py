@@ -11,6 +11,7 @@ from annotation.answers import parse_annotation
 from annotation.client import Client
 from annotation.people import Person, rng_of
 from annotation.simulate import Seen, annotation_of, assign
+from annotation.status import status
 from editfhf.errors import BadInput
 from editfhf.geometry import rasterise
 from editfhf.oracle import TrueFlaw
@@ -144,6 +145,10 @@ def test_every_edit_is_answered_by_the_configured_number_of_people_and_a_second_
     assert set(answers.groupby("edit_id").annotator.nunique()) == {4}
     assert set(answers.groupby("annotator").size()) == {4}
     assert set(answers.annotator_kind) == {"simulated"}
+
+    seen = status(workspace)
+    assert (seen["tasks"], seen["answers"]) == (8, 32)
+    assert seen["annotators"] == answers.groupby("annotator").size().to_dict()
 
 
 class KilledError(Exception):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from annotation.client import tasks_on_server
+from annotation.campaign import tasks_on_server
 from editfhf import cli
 from editfhf.demo import demo_commands
 from editfhf.workspace import Workspace
