@@ -54,7 +54,13 @@ def plot_leaderboard(board: pd.DataFrame) -> str:
     axes.set_yticks(np.arange(len(board)), board.index)
     axes.invert_yaxis()
     axes.set(xlim=(0, 100), xlabel="mean opinion score (0 to 100), 95 % interval over photos")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.28 if len(board) < 5 else -0.16), ncols=4, frameon=False)
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.45, -0.28 if len(board) < 5 else -0.16),
+        ncols=4,
+        frameon=False,
+        labelcolor=INK,
+    )
     return _svg(figure)
 
 
@@ -63,6 +69,7 @@ def plot_heat_map(scores: pd.DataFrame) -> str:
     table = scores.pivot_table(index="task", columns="model", values="mos", aggfunc="mean")
     table = table[table.mean().sort_values(ascending=False, kind="stable").index]  # best model first
     figure, axes = _figure(1.0 + 0.23 * len(table))
+    axes.set_facecolor("white")  # under the cells, on dark paper too: their numbers are dark
     axes.imshow(table.to_numpy(), cmap="RdYlGn", vmin=0, vmax=100, aspect="auto", alpha=0.75)
     axes.set_xticks(np.arange(table.shape[1]), table.columns)
     axes.set_yticks(np.arange(len(table)), table.index)
@@ -102,7 +109,7 @@ def plot_flaw_types(counts: pd.DataFrame) -> str:
     axes.set_yticks(np.arange(len(counts)), [words(str(name)) for name in counts.index])
     axes.invert_yaxis()
     axes.set_xlabel("consensus regions")
-    axes.legend(frameon=False, fontsize=7.5)
+    axes.legend(frameon=False, fontsize=7.5, labelcolor=INK)
     return _svg(figure)
 
 

@@ -6,7 +6,7 @@ from generators.base import EditModel, ModelEntry
 
 DESCRIPTIONS = {
     "careful": "Image operations; mostly flawless, its rare flaws are mild.",
-    "hurried": "The same operations; about three edits of four have a flaw, mild to middling.",
+    "hurried": "The same operations; about two edits of three have a flaw, mild to middling.",
     "careless": "The same operations; nearly every edit has a flaw or several, middling to severe.",
     "broken": "The same operations; every edit has one to three severe flaws.",
 }

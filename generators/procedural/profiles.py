@@ -31,8 +31,8 @@ class Profile:
 
 PROFILES: dict[str, Profile] = {
     "careful": Profile((0.70, 0.26, 0.04), (0.02, 0.25), misses=0.5),
-    "hurried": Profile((0.25, 0.55, 0.20), (0.15, 0.50), misses=0.7),
-    "careless": Profile((0.06, 0.38, 0.42, 0.14), (0.35, 0.70), misses=1.1),
+    "hurried": Profile((0.36, 0.50, 0.14), (0.12, 0.45), misses=0.6),
+    "careless": Profile((0.04, 0.32, 0.46, 0.18), (0.40, 0.75), misses=1.1),
     "broken": Profile((0.0, 0.05, 0.35, 0.60), (0.70, 1.0), misses=1.8),
 }
 

@@ -45,8 +45,8 @@ def colourise(context: EditContext) -> EditDraft:
     rows = np.linspace(0, 1, height, dtype=np.float32)[:, None] * np.ones((1, width), np.float32)
     # Toned as early colour photographs were: cool shadows, warm middle tones, cream highlights.
     t = lightness / 100
-    a = np.interp(t, [0, 0.25, 0.6, 0.9, 1], [1, 5, 9, 3, 0]).astype(np.float32)
-    b = np.interp(t, [0, 0.25, 0.6, 0.9, 1], [-5, 4, 17, 9, 3]).astype(np.float32)
+    a: np.ndarray = np.interp(t, [0, 0.25, 0.6, 0.9, 1], [1, 5, 9, 3, 0]).astype(np.float32)
+    b: np.ndarray = np.interp(t, [0, 0.25, 0.6, 0.9, 1], [-5, 4, 17, 9, 3]).astype(np.float32)
     activity = blur(np.abs(lightness - blur(lightness, 2)), 6)
     foliage = np.clip((activity - 3.0) / 4, 0, 1) * np.clip((0.6 - np.abs(t - 0.35)) / 0.4, 0, 1)
     a, b = a + (-15 - a) * 0.75 * foliage, b + (20 - b) * 0.75 * foliage
