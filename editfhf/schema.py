@@ -6,7 +6,7 @@ dataset config of the same name, so that building the dataset selects rows and n
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -156,6 +156,47 @@ class Answer:
     submitted_at: str
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedAnswer:
+    """What `annotate pull` could not take: which `part` of an annotation, why, and the raw JSON: nothing is lost."""
+
+    project: int
+    task: int
+    annotation: int
+    edit_id: str
+    annotator: str
+    part: str
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpinionScore:
+    """Analysis → build: the mean opinion score of an edit in one dimension, on 0..100; `n` people."""
+
+    edit_id: str
+    dimension: str
+    mos: float
+    std: float
+    ci95: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsensusRegion:
+    """Analysis → build: what `support` people together marked, and the `probability` that it is a flaw."""
+
+    edit_id: str
+    kind: str
+    flaw_type: str
+    extent: str
+    polygon: Polygon
+    source_polygon: Polygon
+    description: str
+    support: int
+    probability: float
+
+
 def edit_id_of(
     source_id: str, task: str, instruction: str, model: str, model_revision: str, params: dict[str, Any], seed: int
 ) -> str:
@@ -179,109 +220,32 @@ def canonical_json(value: Any) -> str:
 
 
 _POLYGON = pa.list_(pa.list_(pa.list_(pa.float64())))
+_BOX = pa.list_(pa.float64())
+_ARROW_TYPES: dict[Any, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int32(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+    Polygon: _POLYGON,
+    tuple[float, float, float, float] | None: _BOX,
+}
+
+
+def _columns_of(record: type) -> pa.Schema:
+    """A column for each field of a record, in their order."""
+    return pa.schema([(field.name, _ARROW_TYPES[field.type]) for field in fields(record)])
+
 
 TABLES: dict[str, pa.Schema] = {
-    "sources": pa.schema(
-        [
-            ("source_id", pa.string()),
-            ("file", pa.string()),
-            ("width", pa.int32()),
-            ("height", pa.int32()),
-            ("licence", pa.string()),
-            ("origin", pa.string()),
-            ("subject", pa.string()),
-            ("subject_box", pa.list_(pa.float64())),
-            ("derived_from", pa.string()),
-            ("degradation", pa.string()),
-        ]
-    ),
+    "sources": _columns_of(Source),
     "sources_set_aside": pa.schema([("file", pa.string()), ("reason", pa.string())]),
     "splits": pa.schema([("source_id", pa.string()), ("split", pa.string())]),
-    "ratings": pa.schema(
-        [
-            ("edit_id", pa.string()),
-            ("annotator", pa.string()),
-            ("annotator_kind", pa.string()),
-            ("dimension", pa.string()),
-            ("score", pa.float64()),
-            ("scale_min", pa.float64()),
-            ("scale_max", pa.float64()),
-            ("session", pa.string()),
-            ("position", pa.int32()),
-            ("lead_time_s", pa.float64()),
-            ("submitted_at", pa.string()),
-            ("repeat", pa.bool_()),
-            ("check", pa.bool_()),
-            ("screened", pa.bool_()),
-        ]
-    ),
-    "regions": pa.schema(
-        [
-            ("edit_id", pa.string()),
-            ("annotator", pa.string()),
-            ("annotator_kind", pa.string()),
-            ("region_id", pa.string()),
-            ("kind", pa.string()),
-            ("flaw_type", pa.string()),
-            ("extent", pa.string()),
-            ("polygon", _POLYGON),
-            ("source_polygon", _POLYGON),
-            ("description", pa.string()),
-            ("assisted", pa.bool_()),
-            ("lead_time_s", pa.float64()),
-            ("submitted_at", pa.string()),
-        ]
-    ),
-    "answers": pa.schema(
-        [
-            ("edit_id", pa.string()),
-            ("annotator", pa.string()),
-            ("annotator_kind", pa.string()),
-            ("project_type", pa.string()),
-            ("outcome", pa.string()),
-            ("reason", pa.string()),
-            ("lead_time_s", pa.float64()),
-            ("submitted_at", pa.string()),
-        ]
-    ),
-    # What `annotate pull` could not take, with the reason; the raw JSON is kept so that nothing is lost.
-    "refused_answers": pa.schema(
-        [
-            ("project", pa.int64()),
-            ("task", pa.int64()),
-            ("annotation", pa.int64()),
-            ("edit_id", pa.string()),
-            ("annotator", pa.string()),
-            ("part", pa.string()),
-            ("reason", pa.string()),
-            ("raw", pa.string()),
-        ]
-    ),
-    # analysis → build: opinion scores on 0..100, a row per edit and dimension
-    "mos": pa.schema(
-        [
-            ("edit_id", pa.string()),
-            ("dimension", pa.string()),
-            ("mos", pa.float64()),
-            ("std", pa.float64()),
-            ("ci95", pa.float64()),
-            ("n", pa.int32()),
-        ]
-    ),
-    # analysis → build: consensus regions; `support` people marked it, `probability` that it is a flaw
-    "consensus": pa.schema(
-        [
-            ("edit_id", pa.string()),
-            ("kind", pa.string()),
-            ("flaw_type", pa.string()),
-            ("extent", pa.string()),
-            ("polygon", _POLYGON),
-            ("source_polygon", _POLYGON),
-            ("description", pa.string()),
-            ("support", pa.int32()),
-            ("probability", pa.float64()),
-        ]
-    ),
+    "ratings": _columns_of(Rating),
+    "regions": _columns_of(Region),
+    "answers": _columns_of(Answer),
+    "refused_answers": _columns_of(RefusedAnswer),
+    "mos": _columns_of(OpinionScore),
+    "consensus": _columns_of(ConsensusRegion),
 }
 
 
