@@ -61,7 +61,7 @@ def find_consensus(regions: Sequence[Mapping[str, Any]], n_inspected: int, width
         for group in _group_by_overlap(drawn):
             rows += _agree_on_place(group, n_inspected, width, height)
         for group in _group_by_type([row for row in of_kind if row["extent"] != "region"]):
-            rows.append(_summarise(group, [], group[0]["description"], n_inspected))
+            rows.append(_summarise(group, [], n_inspected))
     rows.sort(key=lambda row: (-row["probability"], row["kind"], _FLAW_ORDER[row["flaw_type"]], str(row["polygon"])))
     maps = {
         kind: mark_map([row for row in ordered if row["kind"] == kind], n_inspected, width, height)
@@ -139,13 +139,16 @@ def _agree_on_place(group: list[Mapping[str, Any]], n_inspected: int, width: int
     if not parts:  # thinner than a pixel, or nobody agrees with half of the others: the first drawing stands
         parts = [group[0]["polygon"]]
     if n_people == 1:
-        return [_summarise([row], row["polygon"], row["description"], n_inspected) for row in group]
-    best = max(group, key=lambda row: (_overlap(rasterise(row["polygon"], *size), agreed), row["annotator"]))
+        return [_summarise([row], row["polygon"], n_inspected) for row in group]
     rows = []
     for part in parts:
         inside = rasterise(part, *size)
-        supporters = [row for row in group if (rasterise(row["polygon"], *size) & inside).any()] or group
-        rows.append(_summarise(supporters, part, best["description"], n_inspected))
+        marked = [(row, rasterise(row["polygon"], *size)) for row in group]
+        closest_first = sorted(
+            ((row, mask) for row, mask in marked if (mask & inside).any()),
+            key=lambda pair: (-_overlap(pair[1], agreed), pair[0]["annotator"]),
+        )
+        rows.append(_summarise([row for row, _ in closest_first] or group, part, n_inspected))
     return rows
 
 
@@ -154,7 +157,8 @@ def _overlap(left: np.ndarray, right: np.ndarray) -> float:
     return float((left & right).sum() / union) if union else 0.0
 
 
-def _summarise(group: list[Mapping[str, Any]], polygon: Polygon, description: str, n_inspected: int) -> dict[str, Any]:
+def _summarise(group: list[Mapping[str, Any]], polygon: Polygon, n_inspected: int) -> dict[str, Any]:
+    """One consensus region of people's regions, the closest to it first: its reason is one of its flaw type."""
     support = len({row["annotator"] for row in group})
     types = Counter(row["flaw_type"] for row in group)
     flaw_type = min(types, key=lambda name: (-types[name], _FLAW_ORDER[name]))
@@ -165,7 +169,7 @@ def _summarise(group: list[Mapping[str, Any]], polygon: Polygon, description: st
         "extent": group[0]["extent"],
         "polygon": polygon,
         "source_polygon": next((row["source_polygon"] for row in group if row["source_polygon"]), []),
-        "description": description,
+        "description": next(row["description"] for row in group if row["flaw_type"] == flaw_type),
         "support": support,
         "probability": (support + PRIOR_MARKED) / (inspected + PRIOR_MARKED + PRIOR_NOT_MARKED),
     }

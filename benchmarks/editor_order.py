@@ -38,15 +38,18 @@ def main(root: str) -> None:
     for kind in ("mos", "true"):
         scores[f"overall_{kind}"] = scores[[f"{name}_{kind}" for name in DIMENSIONS]].mean(axis=1)
     means = scores.groupby("model").mean().sort_values("overall_true", ascending=False)
-    columns = [f"{name}_{kind}" for name in ("overall", *DIMENSIONS) for kind in ("true", "mos")]
+    names = ("overall", *DIMENSIONS)
     console.show(
-        [{"model": model, **{name: float(row[name]) for name in columns}} for model, row in means.iterrows()],
-        title=f"{len(scores)} edits",
+        [
+            {"model": model, **{name: f"{row[f'{name}_true']:.1f} / {row[f'{name}_mos']:.1f}" for name in names}}
+            for model, row in means.iterrows()
+        ],
+        title=f"{len(scores)} edits: true quality / mean opinion score",
     )
     order_of_opinion = means.sort_values("overall_mos", ascending=False).index
     console.say(f"order by true quality: {' > '.join(map(str, means.index))}")
     console.say(f"order by opinion:      {' > '.join(map(str, order_of_opinion))}")
-    for name in ("overall", *DIMENSIONS):
+    for name in names:
         rank = spearmanr(scores[f"{name}_mos"], scores[f"{name}_true"]).statistic
         console.say(f"rank correlation over edits, {name}: {rank:.3f}")
 

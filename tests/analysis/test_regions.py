@@ -94,7 +94,17 @@ def test_the_most_frequent_flaw_type_wins_and_the_closest_drawing_gives_the_reas
     ]
     (found,) = find_consensus(rows, 3, WIDTH, HEIGHT).regions
     assert found["flaw_type"] == "blur_or_ghosting"
-    assert found["description"] != "generous"
+    assert found["description"] == "closer than c"  # two of three marked its wider edge
+
+
+def test_the_reason_is_one_that_was_given_for_the_flaw_type():
+    rows = [
+        region("a", box(0.2, 0.2, 0.5, 0.5), flaw="texture_noise", text="closest, but of another type"),
+        region("b", box(0.15, 0.2, 0.5, 0.5), flaw="blur_or_ghosting", text="blurred"),
+        region("c", box(0.2, 0.15, 0.5, 0.5), flaw="blur_or_ghosting", text="blurred too"),
+    ]
+    (found,) = find_consensus(rows, 3, WIDTH, HEIGHT).regions
+    assert (found["flaw_type"], found["description"][:7]) == ("blur_or_ghosting", "blurred")
 
 
 def test_a_region_that_more_people_marked_is_more_probable():

@@ -68,6 +68,6 @@ def test_killed_in_every_stage_it_ends_as_if_never_killed(tmp_path):
         tasks = tasks_on_server(Workspace.open(killed))
     finally:
         assert cli.run(["annotate", "serve", "-w", str(killed), "--stop"]) == 0
-    assert Counter(task["edit_id"] for task in tasks) == Counter(state(unbroken))
+    assert Counter(task["edit_id"] for task in tasks) == Counter(list(state(unbroken)))
     raters = Workspace.open(killed).config.annotation.raters_per_edit
     assert {task["answers"] for task in tasks} == {raters}
