@@ -77,6 +77,9 @@ def run(arguments: list[str]) -> int:
             raise
         return _say(str(error), error.exit_code)
     except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help itself
+            print(error, file=sys.stderr)
+            return 2
         context = getattr(error, "ctx", None)
         usage = f" `{context.command_path} --help` shows how." if context else ""
         return _say(error.format_message().rstrip(".") + "." + usage, 2)  # type: ignore[attr-defined]

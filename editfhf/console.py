@@ -75,7 +75,11 @@ def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterat
 
 
 def _console(stderr: bool = False) -> Any:
-    from rich.console import Console
+    from rich.console import Console as RichConsole
+
+    class Console(RichConsole):
+        def on_broken_pipe(self) -> None:
+            raise
 
     stream = sys.stderr if stderr else sys.stdout
     return Console(file=stream, width=None if stream.isatty() else 200)

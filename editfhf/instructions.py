@@ -101,7 +101,7 @@ def write_instructions(
 
 
 def _from_templates(workspace: Workspace, before: dict[Pair, Instruction], track: Track) -> list[Instruction]:
-    tasks = _wanted_tasks(workspace)
+    tasks = configured_tasks(workspace)
     seed = workspace.config.generate.seed
     remove_leftovers(workspace.sources_dir)
     sources = workspace.sources()
@@ -131,7 +131,12 @@ def _from_templates(workspace: Workspace, before: dict[Pair, Instruction], track
     return list({**written, **by_people}.values())
 
 
-def _wanted_tasks(workspace: Workspace) -> list[str]:
+def configured_tasks(workspace: Workspace) -> list[str]:
+    """The tasks that the settings ask for: those of `generate.tasks`, or all 43.
+
+    Raises:
+        BadInput: an unknown task; the message names the line of editfhf.yaml.
+    """
     chosen = workspace.config.generate.tasks
     path = workspace.root / CONFIG_NAME
     for position, task_id in enumerate(chosen):

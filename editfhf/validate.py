@@ -55,7 +55,9 @@ def validate_dataset(folder: Path) -> list[CheckResult]:
     folder = folder.expanduser().resolve()
     manifest = folder / "manifest.json"
     if not manifest.is_file():
-        problem = "is not a dataset (it has no manifest.json)" if folder.is_dir() else "does not exist"
+        problem = "does not exist"
+        if folder.exists():
+            problem = "is not a dataset (it has no manifest.json)" if folder.is_dir() else "is a file, not a folder"
         raise BadInput(f"{folder} {problem}.", mend="Name a folder that `editfhf build` wrote.")
     try:
         json.loads(manifest.read_text(encoding="utf-8"))["files"]

@@ -50,8 +50,13 @@ class Workspace:
         """
         root = Path(root).expanduser().resolve()
         if not (root / CONFIG_NAME).is_file():
+            if root.is_file():
+                raise BadInput(f"{root} is a file.", mend="Name the folder of the workspace with -w.")
             problem = "is not a workspace (it has no editfhf.yaml)" if root.is_dir() else "does not exist"
-            raise BadInput(f"{root} {problem}.", mend=f"Make one with `editfhf init {root} --sources PHOTOS`.")
+            raise BadInput(
+                f"{root} {problem}.",
+                mend="Name the workspace with -w, or make one with `editfhf init WS --sources PHOTOS`.",
+            )
         return cls(root)
 
     @cached_property

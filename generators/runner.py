@@ -12,7 +12,7 @@ from PIL import Image
 
 from editfhf import oracle
 from editfhf.errors import BadInput
-from editfhf.instructions import read_instructions
+from editfhf.instructions import configured_tasks, read_instructions
 from editfhf.schema import Edit
 from editfhf.tasks import TASKS, require_task
 from editfhf.workspace import Workspace, remove_leftovers
@@ -54,7 +54,7 @@ def generate(
     """Plan all edits of a workspace and make the missing ones.
 
     Args:
-        models, tasks: only these; default: those of the configuration, and all tasks that have instructions.
+        models, tasks: only these; default: those of the configuration, as far as tasks have instructions.
         limit: only the first so many of the plan, a subset balanced over models, tasks and photos. The same limit again
             is the same subset.
         retry: `failed` or `refused`: try those again that ended so.
@@ -67,6 +67,7 @@ def generate(
         raise BadInput(f"--retry {retry}: only `failed` or `refused` can be tried again.")
     for task in tasks:
         require_task(task)
+    tasks = tasks or configured_tasks(workspace)
     with workspace.lock("generate"):
         remove_leftovers(workspace.images_dir)
         remove_leftovers(workspace.oracle_dir)
@@ -83,9 +84,9 @@ def _select(
     instructions = read_instructions(workspace)
     config = workspace.config.generate
     entries = [model_entry(name) for name in dict.fromkeys(models or config.models)]
-    wanted = [one for one in instructions if not tasks or one.task in tasks]
+    wanted = [one for one in instructions if one.task in tasks]
     if not wanted:
-        what = f"for {', '.join(tasks)} " if tasks else ""
+        what = f"for {', '.join(tasks)} " if instructions else ""
         raise BadInput(
             f"{workspace.root} has no instructions {what}yet.",
             mend=f"Run `editfhf instruct -w {workspace.root}` first.",

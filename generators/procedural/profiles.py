@@ -85,6 +85,8 @@ def spoil(
         image, finished = made.image, spoilt
         if operator.flaw_type in ("not_edited", "wrong_target"):
             scene = scene.left_out()
+        elif made.redrawn is not None:
+            scene = scene.redone(made.redrawn)
         flaws.append(MadeFlaw(operator, made, severity if made.severity is None else made.severity, mask))
     return finished, _still_visible(flaws, finished, flawless)
 

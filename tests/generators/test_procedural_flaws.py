@@ -1,3 +1,5 @@
+from functools import lru_cache
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from generators.procedural.finishing import finish, visible_difference
 from generators.procedural.flaw_operators import FlawOperator, flaw_operators
 from generators.procedural.flaw_operators.scene import FlawScene
 from generators.procedural.model import ProceduralModel
-from generators.procedural.profiles import PROFILES, draw_operators
+from generators.procedural.profiles import PROFILES, Profile, draw_operators
 from tests.generators.procedural_edits import context, request
 
 OPERATORS = flaw_operators()
@@ -23,6 +25,7 @@ TASK_OF = {
 PHOTO_OF = {"malform_face": "astronaut"}
 
 
+@lru_cache(maxsize=32)
 def scene_for(name: str) -> FlawScene:
     asked = context(TASK_OF.get(name, "color_change"), PHOTO_OF.get(name, ""), choice=1)
     editor = EDITORS[asked.task]
@@ -119,3 +122,17 @@ def test_the_order_of_the_models_is_the_order_of_their_true_quality_in_each_dime
         means[name] = np.mean(scores, axis=0)
     for better, worse in (("careful", "hurried"), ("hurried", "careless"), ("careless", "broken")):
         assert (means[better] > means[worse]).all()
+
+
+def test_a_flaw_that_follows_another_lies_on_the_thing_where_it_now_is():
+    # Put into the wrong corner, then given a halo: around the ball that is there, not around an empty place.
+    only = {name: OPERATORS[name] for name in ("misplace", "leave_halo")}
+    model = ProceduralModel("broken", Profile((0.0, 0.0, 1.0), (0.9, 0.9)), only)
+    outcomes = model.edit([request("object_add", choice=1, seed=seed) for seed in range(8)])
+    # Some of them put in a second ball instead.
+    elsewhere = [one.truth.flaws for one in outcomes if "instead of" in one.truth.flaws[0].description]
+    misplaced, halo = elsewhere[0]
+    assert [misplaced.operator, halo.operator] == ["misplace", "leave_halo"]
+    asked_for = context("object_add", choice=1)
+    assert not (halo.mask & EDITORS["object_add"].draw(asked_for).place).any()
+    assert (halo.mask & misplaced.mask).any()

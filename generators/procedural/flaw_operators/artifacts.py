@@ -153,12 +153,16 @@ def missize(scene: FlawScene, _: np.ndarray, rng: np.random.Generator, severity:
     draft = scene.redraw(scene.context.with_tweaks(scale=factor))
     if draft is None:
         return None
-    return Flawed(draft.image, f"It is far too {'large' if factor > 1 else 'small'} for its place in the scene.")
+    return Flawed(
+        draft.image, f"It is far too {'large' if factor > 1 else 'small'} for its place in the scene.", redrawn=draft
+    )
 
 
 def let_float(scene: FlawScene, _: np.ndarray, rng: np.random.Generator, severity: float) -> Flawed | None:
     draft = scene.redraw(scene.context.with_tweaks(lift=between(0.3, 1.5, severity) * rng.uniform(0.9, 1.1)))
-    return None if draft is None else Flawed(draft.image, "It floats above the place where it should rest.")
+    return (
+        None if draft is None else Flawed(draft.image, "It floats above the place where it should rest.", redrawn=draft)
+    )
 
 
 def bleed(scene: FlawScene, image: np.ndarray, rng: np.random.Generator, severity: float) -> Flawed | None:

@@ -98,7 +98,7 @@ def use_other_value(scene: FlawScene, _: np.ndarray, rng: np.random.Generator, s
         if scene.editor.effect == "whole" and scene.draft.keep is not None and not scene.draft.keep.any()
         else "region"
     )
-    return Flawed(draft.image, f"It became {value} instead of {asked}.", extent)
+    return Flawed(draft.image, f"It became {value} instead of {asked}.", extent, redrawn=draft)
 
 
 def use_other_style(scene: FlawScene, image: np.ndarray, rng: np.random.Generator, severity: float) -> Flawed | None:
@@ -116,7 +116,9 @@ def misplace(scene: FlawScene, _: np.ndarray, rng: np.random.Generator, severity
     context = scene.context
     if scene.task in ("object_add", "object_duplicate") and rng.random() < 0.4:
         draft = scene.redraw(context.with_tweaks(copies=2))
-        return None if draft is None else Flawed(draft.image, "There is one more of it than was asked for.")
+        return (
+            None if draft is None else Flawed(draft.image, "There is one more of it than was asked for.", redrawn=draft)
+        )
     slot = scene.editor.position
     others = [value for value in SLOTS[slot] if value != context.slots[slot]]
     value = others[int(rng.integers(len(others)))]
@@ -124,7 +126,7 @@ def misplace(scene: FlawScene, _: np.ndarray, rng: np.random.Generator, severity
     if draft is None:
         return None
     description = f"It is {value} instead of {context.slots[slot]}."
-    return Flawed(draft.image, description, severity=max(severity, 0.5))
+    return Flawed(draft.image, description, severity=max(severity, 0.5), redrawn=draft)
 
 
 def overdo(scene: FlawScene, _: np.ndarray, __: np.random.Generator, severity: float) -> Flawed | None:
@@ -210,7 +212,7 @@ def misspell(scene: FlawScene, _: np.ndarray, rng: np.random.Generator, severity
             letters[position] = rng.choice([one for one in string.ascii_uppercase if one != letters[position]])
         wrong = "".join(letters)
     draft = scene.redraw(scene.context.with_slots(word=wrong))
-    return None if draft is None else Flawed(draft.image, f"It says {wrong} instead of {word}.")
+    return None if draft is None else Flawed(draft.image, f"It says {wrong} instead of {word}.", redrawn=draft)
 
 
 def _kept(scene: FlawScene) -> np.ndarray:

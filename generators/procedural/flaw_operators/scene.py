@@ -55,6 +55,11 @@ class FlawScene:
     def left_out(self) -> "FlawScene":
         return replace(self, unedited=True)
 
+    def redone(self, wrong: EditDraft) -> "FlawScene":
+        """The scene after the edit was made anew, wrongly: what comes next happens where the thing now lies."""
+        changed = self.draft.changed | wrong.changed
+        return replace(self, draft=replace(self.draft, place=wrong.place, changed=changed))
+
 
 @dataclass(frozen=True)
 class Flawed:
@@ -66,6 +71,7 @@ class Flawed:
         extent: `region`, `whole` (it is everywhere) or `missing` (what should be there is not).
         source_mask: bool, of the frame of the edit: where in the source the thing was that vanished or was not edited.
         severity: what it came out as, where the operator has no way to be mild; None: as asked.
+        redrawn: the wrong edit, where the whole edit was made anew with other slots or tweaks.
     """
 
     image: np.ndarray
@@ -73,6 +79,7 @@ class Flawed:
     extent: str = "region"
     source_mask: np.ndarray | None = None
     severity: float | None = None
+    redrawn: EditDraft | None = None
 
 
 @dataclass(frozen=True)
