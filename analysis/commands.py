@@ -8,6 +8,7 @@ from editfhf import console
 from editfhf.console import JsonOption, WorkspaceOption
 
 app = typer.Typer()
+SHOWN_IDS = 5
 
 
 @app.command(epilog="Example: editfhf analyze -w campaign")
@@ -23,7 +24,8 @@ def analyze(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> No
     rows = board_records(study.board) if as_json else list(model_rows(study.board))
     console.show(rows, as_json=as_json, title="Opinion scores, 0 to 100 (95 % interval over photos)")
     if study.unknown_edits:
-        console.note(f"{study.unknown_edits} answers are about edits that this workspace does not have; left out.")
+        named = ", ".join(study.unknown_ids[:SHOWN_IDS]) + (" …" if len(study.unknown_ids) > SHOWN_IDS else "")
+        console.note(f"{study.unknown_edits} answers are about edits that this workspace has no image of: {named}.")
     if not as_json:
         console.say(f"Report: {report}")
         console.say(f"Next: editfhf build -w {shlex.quote(workspace)} -o dataset")

@@ -124,6 +124,6 @@ def _svg(figure: Figure) -> str:
         figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     plt.close(figure)
     svg = buffer.getvalue()
-    # Inline in HTML: no XML prologue, and a size that follows the page.
-    svg = svg[svg.index("<svg") :]
+    # Inline in HTML: no XML prologue, no metadata that names other sites, and a size that follows the page.
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     return re.sub(r'(<svg[^>]*?) width="[^"]*"| height="[^"]*pt"', lambda match: match[1] or "", svg, count=2)

@@ -18,12 +18,13 @@ def leaderboard(scores: pd.DataFrame, by: str = "model", n_bootstrap: int = 1000
     together, and all models are drawn together. That the raters are a sample too is not in them yet.
 
     Args:
-        scores: columns source_id, task, `by`, dimension, mos (0..100); a row per edit and dimension.
+        scores: columns source_id, task, `by`, dimension, mos (0..100); a row per edit and dimension. Where several
+            sources were made from one photo, a column `photo` names it, and they are drawn together.
         by: the column that names what is ranked.
 
     Returns:
         Indexed by `by`; for `overall` (the mean of the dimensions) and each dimension: NAME, NAME_low, NAME_high (95 %
-        interval); rank (1 is best) and n_edits.
+        interval; NaN with a single photo, which says nothing about others); rank (1 is best) and n_edits.
 
     Raises:
         BadInput: a column is missing, or there is no pair that all have.
@@ -41,13 +42,16 @@ def leaderboard(scores: pd.DataFrame, by: str = "model", n_bootstrap: int = 1000
     values = table.to_numpy().reshape(len(table), len(names), len(DIMENSIONS))
     values = np.concatenate([values.mean(axis=2, keepdims=True), values], axis=2)  # overall first
 
-    photos, photo_of_row = np.unique(table.index.get_level_values("source_id"), return_inverse=True)
+    source_of_row = table.index.get_level_values("source_id")
+    if "photo" in scores:
+        source_of_row = source_of_row.map(scores.drop_duplicates("source_id").set_index("source_id")["photo"].to_dict())
+    photos, photo_of_row = np.unique(source_of_row, return_inverse=True)
     sums = np.zeros((len(photos), *values.shape[1:]))
     np.add.at(sums, photo_of_row, values)
     counts = np.bincount(photo_of_row)
     weights = np.random.default_rng(seed).multinomial(len(photos), np.full(len(photos), 1 / len(photos)), n_bootstrap)
     drawn = np.tensordot(weights, sums, axes=1) / (weights @ counts)[:, None, None]
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+    low, high = np.percentile(drawn, [2.5, 97.5], axis=0) if len(photos) > 1 else np.full((2, *drawn.shape[1:]), np.nan)
     means = values.mean(axis=0)
 
     board = pd.DataFrame(index=pd.Index(names, name=by))

@@ -40,7 +40,7 @@ def estimate_mos(ratings: pd.DataFrame, method: str = "mean") -> MosEstimate:
         BadInput: a column is missing, no rows, a score that is not finite, an unknown method.
 
     Source:
-        Mean and deviation: ITU-T P.910 (10/2023), clause 8. Its interval takes 1.96 for any number of people, which at
+        Mean and deviation: ITU-T P.910 and ITU-R BT.500. Their interval takes 1.96 for any number of people, which at
         5 people covers 88 % where 95 % are promised; Student's t with n − 1 degrees of freedom covers what it says
         (for ratings that are normal).
 
@@ -56,8 +56,10 @@ def estimate_mos(ratings: pd.DataFrame, method: str = "mean") -> MosEstimate:
         raise BadInput(f"The ratings lack the column {', '.join(missing)}.", mend=f"Needed: {', '.join(COLUMNS)}.")
     if ratings.empty:
         raise BadInput("There are no ratings.", mend="Bring answers home first: `editfhf annotate pull`.")
-    if not np.isfinite(ratings["score"].to_numpy(dtype=float)).all():
-        raise BadInput("A score is not a finite number.", mend="Remove the rows with NaN or infinite scores.")
+    if not np.isfinite(pd.to_numeric(ratings["score"], errors="coerce").to_numpy(dtype=float)).all():
+        raise BadInput("A score is not a finite number.", mend="Remove the rows with NaN, infinite or textual scores.")
+    if ratings[["stimulus", "subject"]].isna().any(axis=None):
+        raise BadInput("A rating names no stimulus or no subject.", mend="Remove the rows where either is empty.")
     # Sorted: sums of floats depend on their order, and a result must not depend on the order of the table.
     one_voice = ratings.sort_values(list(COLUMNS)).groupby(["stimulus", "subject"], sort=True)["score"].mean()
     by_stimulus = one_voice.groupby("stimulus")
@@ -90,7 +92,12 @@ def mos_by_dimension(ratings: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         columns edit_id, dimension, mos, std, ci95, n; ordered by edit_id and dimension.
+
+    Raises:
+        BadInput: a scale has no width, or a score is not finite.
     """
+    if (ratings["scale_max"] <= ratings["scale_min"]).any():
+        raise BadInput("The scale of a rating ends where it begins.", mend="Pull the answers again.")
     counted = ratings[~ratings["check"] & ~ratings["screened"]]
     rows = []
     for dimension, group in counted.groupby("dimension", sort=True):

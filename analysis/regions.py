@@ -1,7 +1,7 @@
 """From several people's polygons on one edit to consensus regions, and to the maps of where people saw flaws.
 
-A first version: people who marked the same place are grouped by overlap, and each group votes pixel by pixel. Regions
-and maps come from the same rasters.
+A first version: people who marked the same place are grouped by overlap, and each group votes pixel by pixel on a
+raster of its own box. Regions and maps come from one call, over the same drawings.
 """
 
 from collections import Counter
@@ -13,16 +13,19 @@ import cv2
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
-from shapely import STRtree, area, intersection, make_valid
+from shapely import STRtree, area, intersection, make_valid, union_all
 
 from editfhf.flaws import FLAW_TYPES
-from editfhf.geometry import rasterise, to_shape, trace
+from editfhf.geometry import from_shape, polygon_parts, rasterise, to_shape, trace
 from editfhf.schema import REGION_KINDS, Polygon
 
 # Two people who mean the same flaw overlap by about half when one draws tightly and the other generously.
 SAME_REGION_IOU = 0.3
 VOTE_SHARE = 0.5  # a pixel belongs to the consensus when half of those who marked the group marked it
-RASTER_SIDE = 512  # pixels of the longer side on which a group votes
+RASTER_SIDE = (
+    256  # pixels of each side of a group's box, on which it votes: finer than any hand, however small the flaw
+)
+BOX_MARGIN = 0.02  # of the box, so that no outline runs along the border of the raster
 # Beta(1, 2) prior: before anybody looked, a mark is more often a slip than a flaw that half of the people would see.
 PRIOR_MARKED, PRIOR_NOT_MARKED = 1.0, 2.0
 CRUMB_SHARE = 0.05  # parts of a consensus smaller than this share of its largest are crumbs of the vote
@@ -53,15 +56,17 @@ def find_consensus(regions: Sequence[Mapping[str, Any]], n_inspected: int, width
         n_inspected: people who looked for flaws (outcome answered or no_flaw); at least 1.
         width, height: of the edited image, in pixels.
     """
-    ordered = sorted(regions, key=lambda row: (row["annotator"], row["region_id"]))
+    # By what was drawn and not by who drew it: ties must not depend on names.
+    ordered = sorted(regions, key=_content)
     rows = []
     for kind in REGION_KINDS:
         of_kind = [row for row in ordered if row["kind"] == kind]
         drawn = [row for row in of_kind if row["extent"] == "region"]
         for group in _group_by_overlap(drawn):
-            rows += _agree_on_place(group, n_inspected, width, height)
+            rows += _agree_on_place(group, n_inspected)
         for group in _group_by_type([row for row in of_kind if row["extent"] != "region"]):
-            rows.append(_summarise(group, [], n_inspected))
+            polygon: Polygon = next((row["polygon"] for row in group if row["polygon"]), [])
+            rows.append(_summarise(group, polygon, n_inspected))
     rows.sort(key=lambda row: (-row["probability"], row["kind"], _FLAW_ORDER[row["flaw_type"]], str(row["polygon"])))
     maps = {
         kind: mark_map([row for row in ordered if row["kind"] == kind], n_inspected, width, height)
@@ -127,29 +132,69 @@ def _group_by_type(rows: list[Mapping[str, Any]]) -> list[list[Mapping[str, Any]
     return list(groups.values())
 
 
-def _agree_on_place(group: list[Mapping[str, Any]], n_inspected: int, width: int, height: int) -> list[dict[str, Any]]:
+def _agree_on_place(group: list[Mapping[str, Any]], n_inspected: int) -> list[dict[str, Any]]:
     """The pixels that at least half of the group's people marked, as one row for each separate part."""
-    scale = RASTER_SIDE / max(width, height)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
     n_people = len({row["annotator"] for row in group})
-    votes = count_marks(group, *size)
-    agreed = votes >= VOTE_SHARE * n_people
-    parts = [row["polygon"] for row in group] if n_people == 1 else trace(agreed)
-    parts = [part for part in parts if to_shape(part).area >= CRUMB_SHARE * to_shape(parts[0]).area]
-    if not parts:  # thinner than a pixel, or nobody agrees with half of the others: the first drawing stands
-        parts = [group[0]["polygon"]]
     if n_people == 1:
-        return [_summarise([row], row["polygon"], n_inspected) for row in group]
+        return _join_own_drawings(group, n_inspected)
+    frame = _Frame.around(group)
+    masks = [frame.mask(row["polygon"]) for row in group]
+    agreed = _count_people(group, masks) >= VOTE_SHARE * n_people
+    traced = trace(agreed, tolerance=1 / RASTER_SIDE)  # about a pixel: outlines keep no staircase
+    largest = to_shape(traced[0]).area if traced else 0.0
+    parts = [part for part in traced if to_shape(part).area >= CRUMB_SHARE * largest]
+    if not parts:  # no pixel has half of the votes: the first drawing stands
+        return [_summarise(group, group[0]["polygon"], n_inspected)]
+    nearest = np.argsort([-_overlap(mask, agreed) for mask in masks], kind="stable")
     rows = []
     for part in parts:
-        inside = rasterise(part, *size)
-        marked = [(row, rasterise(row["polygon"], *size)) for row in group]
-        closest_first = sorted(
-            ((row, mask) for row, mask in marked if (mask & inside).any()),
-            key=lambda pair: (-_overlap(pair[1], agreed), pair[0]["annotator"]),
-        )
-        rows.append(_summarise([row for row, _ in closest_first] or group, part, n_inspected))
+        inside = rasterise(part, RASTER_SIDE, RASTER_SIDE)
+        supporters = [group[index] for index in nearest if (masks[index] & inside).any()]
+        rows.append(_summarise(supporters or group, frame.back(part), n_inspected))
     return rows
+
+
+def _join_own_drawings(group: list[Mapping[str, Any]], n_inspected: int) -> list[dict[str, Any]]:
+    """What one person drew alone: drawings of one flaw type that lie over each other become one."""
+    rows = []
+    for flaw_type in sorted({row["flaw_type"] for row in group}, key=_FLAW_ORDER.__getitem__):
+        same = [row for row in group if row["flaw_type"] == flaw_type]
+        if len(same) == 1:
+            rows.append(_summarise(same, same[0]["polygon"], n_inspected))
+            continue
+        joined = union_all([make_valid(to_shape(row["polygon"])) for row in same])
+        rows += [_summarise(same, from_shape(part), n_inspected) for part in polygon_parts(joined)]
+    return rows
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The box in which a group votes: 0..1 of the box and 0..1 of the image, and how one becomes the other."""
+
+    corner: np.ndarray
+    size: np.ndarray
+
+    @classmethod
+    def around(cls, group: Sequence[Mapping[str, Any]]) -> "_Frame":
+        points = np.array([point for row in group for point in row["polygon"][0]], dtype=float)
+        low, high = points.min(axis=0), points.max(axis=0)
+        return cls(low - BOX_MARGIN * (high - low), (1 + 2 * BOX_MARGIN) * (high - low))
+
+    def mask(self, polygon: Polygon) -> np.ndarray:
+        """bool, shape (RASTER_SIDE, RASTER_SIDE)."""
+        inside = [((np.array(ring, dtype=float) - self.corner) / self.size).tolist() for ring in polygon]
+        return rasterise(inside, RASTER_SIDE, RASTER_SIDE)
+
+    def back(self, polygon: Polygon) -> Polygon:
+        return [np.clip(np.array(ring, dtype=float) * self.size + self.corner, 0, 1).tolist() for ring in polygon]
+
+
+def _count_people(group: Sequence[Mapping[str, Any]], masks: Sequence[np.ndarray]) -> np.ndarray:
+    """How many different people marked each pixel: one person's drawings count once."""
+    people: dict[str, np.ndarray] = {}
+    for row, mask in zip(group, masks, strict=True):
+        people[row["annotator"]] = people.get(row["annotator"], False) | mask
+    return np.sum(list(people.values()), axis=0, dtype=int)
 
 
 def _overlap(left: np.ndarray, right: np.ndarray) -> float:
@@ -157,11 +202,16 @@ def _overlap(left: np.ndarray, right: np.ndarray) -> float:
     return float((left & right).sum() / union) if union else 0.0
 
 
-def _summarise(group: list[Mapping[str, Any]], polygon: Polygon, n_inspected: int) -> dict[str, Any]:
+def _content(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return str(row["polygon"]), row["flaw_type"], row["description"], row["annotator"], row["region_id"]
+
+
+def _summarise(group: Sequence[Mapping[str, Any]], polygon: Polygon, n_inspected: int) -> dict[str, Any]:
     """One consensus region of people's regions, the closest to it first: its reason is one of its flaw type."""
     support = len({row["annotator"] for row in group})
-    types = Counter(row["flaw_type"] for row in group)
-    flaw_type = min(types, key=lambda name: (-types[name], _FLAW_ORDER[name]))
+    # A person has one vote for each type that they gave, however many regions they drew.
+    votes = Counter(flaw_type for _, flaw_type in {(row["annotator"], row["flaw_type"]) for row in group})
+    flaw_type = min(votes, key=lambda name: (-votes[name], _FLAW_ORDER[name]))
     inspected = max(n_inspected, support)
     return {
         "kind": group[0]["kind"],

@@ -15,13 +15,21 @@ from markupsafe import Markup
 from PIL import Image
 
 from analysis import figures
+from analysis.regions import PRIOR_MARKED, PRIOR_NOT_MARKED, SAME_REGION_IOU, SMOOTHING_SHARE
 from analysis.study import Study, board_records
+from editfhf.errors import BadInput
 from editfhf.schema import DIMENSIONS, Edit, Polygon
 from editfhf.workspace import Workspace, whole_file
 
 GALLERY_SIDE = 480  # pixels of the longer side: the page stays a few megabytes at any campaign size
 GALLERY_EACH = 8  # edits in each of worst, best, most disputed
 REASONS_SHOWN = 8
+# What the page says about how the numbers were made: the very constants that made them.
+METHOD = {
+    "iou": SAME_REGION_IOU, "marked": PRIOR_MARKED, "all": PRIOR_MARKED + PRIOR_NOT_MARKED,
+    "smoothing": 100 * SMOOTHING_SHARE,
+}  # fmt: skip
+PLOTS = ("leaderboard", "heat_map", "distributions", "flaw_types")
 
 
 def write_report(workspace: Workspace, study: Study) -> Path:
@@ -37,6 +45,7 @@ def write_report(workspace: Workspace, study: Study) -> Path:
         marks=_marks(workspace),
         collected=_collected(workspace),
         reasons=_reasons(workspace),
+        method=METHOD,
         board=board_records(study.board),
         plots=_plots(workspace, study),
         galleries=_galleries(workspace, study),
@@ -80,15 +89,18 @@ def _collected(workspace: Workspace) -> list[tuple[str, int]]:
     ]
 
 
-def _reasons(workspace: Workspace) -> list[tuple[str, int]]:
-    """Why edits were refused or failed, and why answers were: the most frequent."""
-    counts = Counter(workspace.ledger.reasons().values())
-    counts.update(row["reason"] for row in workspace.read_table("refused_answers").select(["reason"]).to_pylist())
-    return counts.most_common(REASONS_SHOWN)
+def _reasons(workspace: Workspace) -> list[tuple[str, str, int]]:
+    """(what, why, how often): why edits were refused or failed, and why answers were; the most frequent of each."""
+    statuses = workspace.ledger.statuses()
+    edits = Counter((f"edit {statuses[one]}", reason) for one, reason in workspace.ledger.reasons().items())
+    refused = workspace.read_table("refused_answers")["reason"].to_pylist()
+    answers = Counter(("answer refused", reason) for reason in refused)
+    shown = [*edits.most_common(REASONS_SHOWN), *answers.most_common(REASONS_SHOWN)]
+    return [(what, reason, count) for (what, reason), count in shown]
 
 
 def _plots(workspace: Workspace, study: Study) -> dict[str, Markup]:
-    plots: dict[str, Any] = {}
+    plots: dict[str, str] = dict.fromkeys(PLOTS, "")
     if len(study.board):
         plots["leaderboard"] = figures.plot_leaderboard(study.board)
     if len(study.scores):
@@ -109,6 +121,8 @@ def _galleries(workspace: Workspace, study: Study) -> list[tuple[str, list[dict[
     regions: dict[str, list[dict[str, Any]]] = {}
     for row in study.consensus:
         regions.setdefault(row["edit_id"], []).append(row)
+    if study.scores.empty:  # people marked regions and rated nothing
+        return []
     table = study.scores.pivot_table(index="edit_id", columns="dimension", values="mos")
     spread = study.scores.groupby("edit_id")["std"].mean().reindex(table.index)
     overall = table.mean(axis=1)
@@ -137,14 +151,24 @@ def _card(
 ) -> dict[str, Any]:
     return {
         "edit": edit,
-        "source_uri": _data_uri(workspace.read_image(source_file)),
-        "edited_uri": _data_uri(workspace.read_image(edit.image)),
+        "source_uri": _data_uri(_read_image(workspace, source_file, edit)),
+        "edited_uri": _data_uri(_read_image(workspace, edit.image, edit)),
         "scores": {name: float(scores[name]) for name in DIMENSIONS if name in scores and np.isfinite(scores[name])},
         "regions": [
             {**row, "number": number, "path": _path(row["polygon"], edit), "label": _label(row["polygon"], edit)}
             for number, row in enumerate(regions, start=1)
         ],
     }
+
+
+def _read_image(workspace: Workspace, file: str, edit: Edit) -> np.ndarray:
+    try:
+        return workspace.read_image(file)
+    except OSError as error:
+        raise BadInput(
+            f"{workspace.root / file}, of edit {edit.edit_id}, cannot be read.",
+            mend=f"`editfhf generate -w {workspace.root}` makes edits again whose image is gone.",
+        ) from error
 
 
 def _data_uri(pixels: np.ndarray) -> str:

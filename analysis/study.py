@@ -1,7 +1,6 @@
 """`editfhf analyze`: reads the answers of a workspace, writes scores, consensus, maps, leaderboard and report."""
 
 import io
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,14 +10,13 @@ import pandas as pd
 import pyarrow as pa
 from PIL import Image
 
+from analysis.drawings import Drawings
 from analysis.leaderboard import leaderboard
 from analysis.mos import mos_by_dimension
-from analysis.regions import find_consensus
 from editfhf.errors import BadInput
 from editfhf.schema import TABLES, Edit
 from editfhf.workspace import Workspace, remove_leftovers, whole_file
 
-INSPECTED = ("answered", "no_flaw")
 MAP_NAMES = {"artifact": "artifact", "editing_failure": "failure"}
 Track = Callable[[Sequence[Edit]], Iterable[Edit]]
 
@@ -28,16 +26,19 @@ class Study:
     """What the answers of a workspace say.
 
     Attributes:
-        scores: columns edit_id, source_id, model, task, dimension, mos, std, ci95, n.
+        scores: columns edit_id, source_id, photo, model, task, dimension, mos, std, ci95, n. `photo` is the source, or
+            the clean photo that it was made from.
         consensus: rows of the table `consensus`.
         board: the leaderboard; empty when no (photo, task) pair was answered for all models.
-        unknown_edits: answers about edits that the ledger does not know.
+        unknown_edits: how many answers are about edits that the ledger has no image of.
+        unknown_ids: those edits.
     """
 
     scores: pd.DataFrame
     consensus: list[dict[str, Any]]
     board: pd.DataFrame
     unknown_edits: int
+    unknown_ids: tuple[str, ...]
 
 
 def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
@@ -46,8 +47,8 @@ def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
     Raises:
         BadInput: no answers yet.
     """
-    answers = workspace.read_table("answers").to_pylist()
-    if not answers:
+    answers = workspace.read_table("answers")
+    if not answers.num_rows:
         raise BadInput(
             f"{workspace.root} has no answers yet.",
             mend=f"Bring them home: `editfhf annotate pull -w {workspace.root}`.",
@@ -57,21 +58,18 @@ def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
         scores = mos_by_dimension(workspace.read_table("ratings").to_pandas())
         scores = scores[scores["edit_id"].isin(set(edits))]
         workspace.write_table("mos", pa.Table.from_pandas(scores, preserve_index=False).cast(TABLES["mos"]))
-        consensus = _store_consensus(workspace, edits, answers, track)
+        drawings = Drawings(answers, workspace.read_table("regions"))
+        consensus = _store_consensus(workspace, edits, drawings, track)
         workspace.write_table("consensus", consensus)
         for column in ("source_id", "model", "task"):
             scores[column] = [getattr(edits[edit_id], column) for edit_id in scores["edit_id"]]
+        roots = {source.source_id: source.root_id for source in workspace.sources()}
+        scores["photo"] = [roots.get(source_id, source_id) for source_id in scores["source_id"]]
         board = _board(scores)
-        board.to_csv(workspace.analysis_dir / "leaderboard.csv", float_format="%.4f")
-    unknown = sum(row["edit_id"] not in edits for row in answers)
-    return Study(scores, consensus, board, unknown)
-
-
-def inspections(answers: Iterable[Mapping[str, Any]]) -> Counter[str]:
-    """edit_id → how many different people looked for flaws on it."""
-    return Counter(
-        edit for edit, _ in {(row["edit_id"], row["annotator"]) for row in answers if row["outcome"] in INSPECTED}
-    )
+        with whole_file(workspace.analysis_dir / "leaderboard.csv") as temporary:
+            board.to_csv(temporary, float_format="%.4f")
+    unknown = [edit_id for edit_id in answers["edit_id"].to_pylist() if edit_id not in edits]
+    return Study(scores, consensus, board, len(unknown), tuple(sorted(set(unknown))))
 
 
 def map_bytes(pixels: np.ndarray) -> bytes:
@@ -82,18 +80,16 @@ def map_bytes(pixels: np.ndarray) -> bytes:
 
 
 def _store_consensus(
-    workspace: Workspace, edits: Mapping[str, Edit], answers: list[dict[str, Any]], track: Track
+    workspace: Workspace, edits: Mapping[str, Edit], drawings: Drawings, track: Track
 ) -> list[dict[str, Any]]:
-    inspected = inspections(answers)
-    regions: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in workspace.read_table("regions").to_pylist():
-        regions[row["edit_id"]].append(row)
     folder = workspace.analysis_dir / "maps"
     folder.mkdir(parents=True, exist_ok=True)
     remove_leftovers(folder)
     rows, written = [], set()
-    for edit in track([edit for edit in edits.values() if inspected[edit.edit_id]]):
-        consensus = find_consensus(regions[edit.edit_id], inspected[edit.edit_id], edit.width, edit.height)
+    for edit in track([edit for edit in edits.values() if drawings.n_inspected(edit.edit_id)]):
+        consensus = drawings.consensus(edit.edit_id, edit.width, edit.height)
+        if consensus is None:
+            continue
         rows += [{"edit_id": edit.edit_id, **row} for row in consensus.regions]
         for kind, pixels in consensus.maps.items():
             path = folder / f"{edit.edit_id}_{MAP_NAMES[kind]}.png"
@@ -114,8 +110,11 @@ def _board(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def board_records(board: pd.DataFrame) -> list[dict[str, Any]]:
-    """The leaderboard as plain rows, best first."""
-    return [{str(name): value for name, value in row.items()} for row in board.reset_index().to_dict("records")]
+    """The leaderboard as plain rows, best first; None where a single photo gives no interval (JSON has no NaN)."""
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in board.reset_index().to_dict("records")
+    ]
 
 
 def model_rows(board: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -124,10 +123,11 @@ def model_rows(board: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield {
             "rank": int(row["rank"]),
             "model": model,
-            **{
-                name: f"{row[name]:.1f} ({row[f'{name}_low']:.1f} to {row[f'{name}_high']:.1f})"
-                for name in board.columns
-                if f"{name}_low" in board.columns
-            },
+            **{name: _with_interval(row, name) for name in board.columns if f"{name}_low" in board.columns},
             "edits": int(row["n_edits"]),
         }
+
+
+def _with_interval(row: pd.Series, name: str) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return f"{row[name]:.1f} (no interval)" if pd.isna(low) else f"{row[name]:.1f} ({low:.1f} to {high:.1f})"

@@ -51,9 +51,10 @@ def push(workspace: Workspace, client: Client) -> PushCounts:
         client.serve_folder(project, served_dir(workspace) / "images")
         there = {task.edit_id for task in heal(client, project)}
         files = {source.source_id: source.file for source in workspace.sources()}
+        # In the order of the ids, which are hashes: the plan's own order would give the model away.
         missing = [
             edit
-            for edit in edits
+            for edit in sorted(edits, key=lambda edit: edit.edit_id)
             if edit.edit_id not in there and edit.source_id in files and workspace.path_of(edit.image).is_file()
         ]
         for chunk in chunks(missing, IMPORT_CHUNK):

@@ -29,6 +29,16 @@ def test_annotators_are_told_all_they_need_and_not_the_model(workspace, client):
         assert "procedural" not in str(task.data)
 
 
+def test_the_order_of_the_tasks_does_not_give_the_model_away(workspace, client):
+    campaign.push(workspace, client)
+    model_of = {edit.edit_id: edit.model for edit in workspace.edits()}
+    models = [model_of[task.edit_id] for task in client.tasks(campaign.project_of(workspace, client))]
+    planned = [edit.model for edit in workspace.edits()]
+    assert planned == planned[:2] * (len(planned) // 2)  # the ledger's order is regular: careful, broken, careful …
+    assert models != planned
+    assert models != sorted(models)
+
+
 def test_a_push_killed_between_two_imports_goes_on(workspace, client, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(campaign, "IMPORT_CHUNK", 3)
