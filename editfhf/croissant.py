@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from editfhf.dataset_schema import FOLDERS, features_of
+from editfhf.manifest import Manifest
 
 _CONTEXT = {
     "@language": "en",
@@ -50,20 +51,20 @@ _TYPES = {
 }
 
 
-def write_croissant(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write `croissant.json` for the files that `manifest["files"]` lists.
+def write_croissant(folder: Path, manifest: Manifest) -> None:
+    """Write `croissant.json` for the files that `manifest.files` lists.
 
     Fields that hold nested lists (polygons) are left to the Parquet schema: Croissant 1.0 has no type for them.
     """
-    parquet = {name: file for name, file in manifest["files"].items() if name.endswith(".parquet")}
+    parquet = {name: file for name, file in manifest.files.items() if name.endswith(".parquet")}
     document = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": manifest["name"],
+        "name": manifest.name,
         "description": "Edited images with opinion scores, flawed regions and reasons (EditFHF). "
-        + ("Simulated annotators: a rehearsal, not human feedback." if manifest["annotators"].get("simulated") else ""),
-        "license": manifest["licence"],
+        + ("Simulated annotators: a rehearsal, not human feedback." if manifest.simulated_annotators else ""),
+        "license": manifest.licence,
         "url": "https://arxiv.org/abs/2605.07457",
         "version": "1.0.0",
         "distribution": [
@@ -73,7 +74,7 @@ def write_croissant(folder: Path, manifest: dict[str, Any]) -> None:
                 "name": name,
                 "contentUrl": name,
                 "encodingFormat": "application/x-parquet",
-                "sha256": file["sha256"],
+                "sha256": file.sha256,
             }
             for name, file in parquet.items()
         ],

@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import datasets
+import httpx
 
 from editfhf.dataset_schema import FOLDERS
 from editfhf.errors import BadInput
+from editfhf.manifest import Manifest
 
 
 def load(path_or_repo: str, config: str = "default") -> datasets.DatasetDict:
@@ -22,16 +24,28 @@ def load(path_or_repo: str, config: str = "default") -> datasets.DatasetDict:
     if config not in FOLDERS:
         raise BadInput(f"Unknown config {config!r}.", mend=f"There are {', '.join(FOLDERS)}.")
     folder = Path(path_or_repo).expanduser()
-    if folder.is_dir():
-        if not (folder / "manifest.json").is_file():
-            raise BadInput(f"{folder} is not a dataset (it has no manifest.json).", mend="Make one: `editfhf build`.")
-        return datasets.load_dataset(str(folder.resolve()), config)
+    if folder.exists():
+        Manifest.read(folder)
+        try:
+            return datasets.load_dataset(str(folder.resolve()), config)
+        except datasets.exceptions.DatasetsError as error:
+            raise BadInput(
+                f"{folder}: config {config} cannot be read: {_cause(error)}.",
+                mend=f"`editfhf validate {folder}` says what is wrong with it.",
+            ) from error
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", path_or_repo):
         raise BadInput(f"{path_or_repo} is neither a folder nor a name on the Hub.", mend="Name it as `user/name`.")
     try:
         return datasets.load_dataset(path_or_repo, config)
-    except (datasets.exceptions.DatasetNotFoundError, ConnectionError) as error:
+    except (OSError, ValueError, httpx.HTTPError, datasets.exceptions.DatasetsError) as error:  # not found, no network, no such config there
         raise BadInput(
-            f"{path_or_repo} is not a folder here, and the Hub does not give it: {error}",
+            f"{path_or_repo} is not a folder here, and the Hub does not give it: {_cause(error)}.",
             mend="Check the name, the network and your login.",
         ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of what went wrong first."""
+    while error.__cause__:
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -107,10 +107,10 @@ class Region:
     empty lists where nothing was drawn, which only `extent` `whole` and `missing` allow for `polygon`.
     """
 
-    region_id: str
     edit_id: str
     annotator: str
     annotator_kind: str
+    region_id: str
     kind: str
     flaw_type: str
     extent: str

@@ -1,6 +1,5 @@
 """`editfhf validate`: everything that the schema of a dataset promises, checked on the files themselves."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -8,8 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from editfhf.checks import contents, files
-from editfhf.errors import BadInput
+from editfhf.checks import columns, contents, files, images
+from editfhf.manifest import Manifest
 
 # A check yields one sentence for each failure: the file, the row (edit_id), the field.
 Check = Callable[[Path], Iterator[str]]
@@ -17,20 +16,21 @@ SHOWN_FAILURES = 20  # of each check; a broken column would fill the screen
 
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("every file is as the manifest says", files.check_hashes),
-    ("columns and types", files.check_schemas),
+    ("columns and types", columns.check_schemas),
+    ("no value is missing", columns.check_nulls),
     ("row counts", files.check_counts),
     ("card and Croissant", files.check_card),
     ("simulated and procedural content is declared", files.check_declarations),
     ("edit ids", contents.check_edit_ids),
-    ("images", contents.check_images),
+    ("images", images.check_images),
     ("tasks, flaw types and polygons", contents.check_regions),
     ("scores", contents.check_scores),
     ("no photo in two splits", contents.check_splits),
     ("raw tables refer to edits", contents.check_references),
     ("no personal data", contents.check_privacy),
 )
-# Without these three nothing else can be read.
-READABLE = ("columns and types",)
+# Without these, rows cannot be read: the other checks wait.
+READABLE = ("columns and types", "no value is missing")
 
 
 @dataclass
@@ -50,24 +50,16 @@ def validate_dataset(folder: Path) -> list[CheckResult]:
     """Run every check, ours and those that the wings register under `editfhf.checks`.
 
     Raises:
-        BadInput: the folder is not a dataset at all.
+        BadInput: the folder is not a dataset at all, or of another format.
     """
     folder = folder.expanduser().resolve()
-    manifest = folder / "manifest.json"
-    if not manifest.is_file():
-        problem = "does not exist"
-        if folder.exists():
-            problem = "is not a dataset (it has no manifest.json)" if folder.is_dir() else "is a file, not a folder"
-        raise BadInput(f"{folder} {problem}.", mend="Name a folder that `editfhf build` wrote.")
-    try:
-        json.loads(manifest.read_text(encoding="utf-8"))["files"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{manifest} is damaged: {error}.", mend="Build the dataset again.") from error
+    Manifest.read(folder)
     results = []
     for name, check in (*CHECKS, *_registered_checks()):
         result = _run(name, check, folder)
         results.append(result)
         if name in READABLE and not result.passed:
+            result.failures.append("the checks after this one were not run: the rows cannot be read")
             break
     return results
 

@@ -1,6 +1,5 @@
-"""Checks of what stands in the rows of a dataset: ids, images, regions, scores, splits, references, privacy."""
+"""Checks of what stands in the rows of a dataset: ids, regions, scores, splits, references, privacy."""
 
-import io
 import json
 import math
 import re
@@ -8,22 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
 from shapely.geometry import Polygon as ShapelyPolygon
 
-from editfhf.checks.rows import manifest_of, read_rows
+from editfhf.checks.images import IMAGES
+from editfhf.checks.rows import read_rows
 from editfhf.dataset_schema import FOLDERS, RAW_CONFIGS, features_of
 from editfhf.flaws import FLAWS
-from editfhf.schema import ANNOTATOR_KINDS, DIMENSIONS, EXTENTS, OUTCOMES, REGION_KINDS, edit_id_of
+from editfhf.manifest import MANIFEST_NAME, Manifest
+from editfhf.schema import ANNOTATOR_KINDS, DIMENSIONS, EXTENTS, OUTCOMES, REGION_KINDS, canonical_json, edit_id_of
 from editfhf.tasks import TASKS
 
-IMAGES = ("source_image", "edited_image", "artifact_map", "failure_map")
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*[A-Za-z]")
 # Access tokens of the Hub, of OpenAI, GitHub, AWS and Google, and JSON web tokens
 TOKEN = re.compile(
     r"\b(hf_[A-Za-z0-9]{20,}|sk-[\w-]{20,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|AIza[\w-]{30,}|eyJ[\w-]{10,}\.[\w-]{10,}\.)"
 )
-PRIVATE_KEYS = {"exif", "xmp", "XML:com.adobe.xmp", "photoshop", "comment", "Comment", "Author", "icc_profile_owner"}
 
 
 def check_edit_ids(folder: Path) -> Iterator[str]:
@@ -42,39 +40,18 @@ def check_edit_ids(folder: Path) -> Iterator[str]:
             parents[edit_id] = row["parent_edit_id"]
         try:
             params = json.loads(row["params"])
-        except (ValueError, TypeError):
+            canonical = canonical_json(params)
+        except (ValueError, RecursionError):  # NaN, which Python reads, is not JSON either
             yield f"{file}: {edit_id}: params is not JSON"
             continue
+        if row["params"] != canonical:
+            yield f"{file}: {edit_id}: params is not canonical JSON (sorted keys, no spaces)"
         keys = (row["source_id"], row["task"], row["instruction"], row["model"], row["model_revision"])
         if edit_id_of(*keys, params, row["seed"]) != edit_id:
             yield f"{file}: {edit_id}: edit_id is not the hash of its inputs"
     for edit_id, parent in parents.items():
         if parent not in seen:
             yield f"{edit_id}: parent_edit_id {parent} is not in the dataset"
-
-
-def check_images(folder: Path) -> Iterator[str]:
-    """Every image decodes, has the stated size and no metadata; a map is 8-bit grey, as large as the edited image."""
-    for _, file, row in read_rows(folder, "default", ["edit_id", "width", "height", *IMAGES]):
-        for column in IMAGES:
-            where = f"{file}: {row['edit_id']}: {column}"
-            if row[column] is None:
-                if column in ("source_image", "edited_image"):
-                    yield f"{where} is missing"
-                continue
-            try:
-                with Image.open(io.BytesIO(row[column]["bytes"])) as image:
-                    image.load()
-            except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-                yield f"{where} does not decode: {error}"
-                continue
-            if column != "source_image" and image.size != (row["width"], row["height"]):
-                yield f"{where} is {image.width} × {image.height}, not {row['width']} × {row['height']}"
-            if column.endswith("_map") and image.mode != "L":
-                yield f"{where} has mode {image.mode}, not L"
-            private = sorted(PRIVATE_KEYS & set(image.info))
-            if private or image.getexif():
-                yield f"{where} carries metadata ({', '.join(private) or 'Exif'})"
 
 
 def check_regions(folder: Path) -> Iterator[str]:
@@ -155,7 +132,7 @@ def check_scores(folder: Path) -> Iterator[str]:
 
 def check_splits(folder: Path) -> Iterator[str]:
     """No photo is in two splits, nor a derived source in another split than its clean photo."""
-    root_of = manifest_of(folder)["derived_sources"]
+    root_of = Manifest.read(folder).derived_sources
     home: dict[str, str] = {}
     leaked = set()
     for split, file, row in read_rows(folder, "default", ["source_id"]):
@@ -184,13 +161,14 @@ def check_references(folder: Path) -> Iterator[str]:
 def check_privacy(folder: Path) -> Iterator[str]:
     """No e-mail address and no access token in any text: tables, card, manifest."""
     for config in FOLDERS:
-        columns = [name for name in features_of(config) if name not in IMAGES]
+        # Of an image, the name of its file; what it carries inside is looked at by the check of images.
+        columns = [f"{name}.path" if name in IMAGES else name for name in features_of(config)]
         for _, file, row in read_rows(folder, config, columns):
             for column, value in row.items():
                 for text in _texts(value):
                     if problem := _private(text):
                         yield f"{file} in data/{FOLDERS[config]}: {row['edit_id']}: {column} holds {problem}"
-    for name in ("README.md", "croissant.json", "manifest.json"):
+    for name in ("README.md", "croissant.json", MANIFEST_NAME):
         path = folder / name
         if path.is_file() and (problem := _private(path.read_text(encoding="utf-8"))):
             yield f"{name} holds {problem}"

@@ -26,7 +26,7 @@ def make_answered(root: Path, n_sources: int = 6) -> Workspace:
             ]
             regions.append(
                 Region(
-                    stable_id(edit.edit_id, person), edit.edit_id, person, kind, "artifact", "texture_noise", "region",
+                    edit.edit_id, person, kind, stable_id(edit.edit_id, person), "artifact", "texture_noise", "region",
                     BOX, [], "coloured noise", False, 30.0, WHEN,
                 )
             )  # fmt: skip

@@ -142,8 +142,8 @@ def test_croissant_is_valid_and_its_records_can_be_read(built):
 def test_images_of_one_split_are_not_held_in_memory_at_once(built, tmp_path, monkeypatch):
     """Row groups are bounded by bytes: with a bound of one image, each row is a group of its own."""
     workspace, _ = built
-    monkeypatch.setattr("editfhf.export.ROW_GROUP_BYTES", 1)
-    monkeypatch.setattr("editfhf.export.SHARD_BYTES", 30_000)
+    monkeypatch.setattr("editfhf.shards.ROW_GROUP_BYTES", 1)
+    monkeypatch.setattr("editfhf.shards.SHARD_BYTES", 30_000)
     build_dataset(workspace, tmp_path / "small")
     shards = sorted((tmp_path / "small" / "data" / "edits").glob("train-*"))
     assert len(shards) > 1

@@ -5,6 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from editfhf.schema import Edit
 from editfhf.splits import assign_splits, split_workspace
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
@@ -55,6 +56,9 @@ def test_a_derived_source_goes_where_its_clean_photo_goes(campaign):
         replace(one, source_id=f"{number:016x}", derived_from=one.source_id) for number, one in enumerate(sources)
     ]
     campaign.write_table("sources", sources + copies)
+    campaign.ledger.plan(Edit.plan(copy.source_id, "colorize", "colour it", "m", "1", {}, 0) for copy in copies)
+    for edit in campaign.ledger.edits("planned"):
+        campaign.ledger.record_image(edit.edit_id, "images/x.png", 8, 8, 0.1)
     split_of = split_workspace(campaign)
     assert all(split_of[copy.source_id] == split_of[copy.derived_from] for copy in copies)
     assert split_workspace(campaign) == split_of
