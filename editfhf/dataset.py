@@ -37,7 +37,8 @@ def load(path_or_repo: str, config: str = "default") -> datasets.DatasetDict:
         raise BadInput(f"{path_or_repo} is neither a folder nor a name on the Hub.", mend="Name it as `user/name`.")
     try:
         return datasets.load_dataset(path_or_repo, config)
-    except (OSError, ValueError, httpx.HTTPError, datasets.exceptions.DatasetsError) as error:  # not found, no network, no such config there
+    except (OSError, ValueError, httpx.HTTPError, datasets.exceptions.DatasetsError) as error:
+        # Not found, no network, no such config there: the libraries below raise a different class for each.
         raise BadInput(
             f"{path_or_repo} is not a folder here, and the Hub does not give it: {_cause(error)}.",
             mend="Check the name, the network and your login.",
