@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 import yaml
 
-from editfhf.dataset_schema import FOLDERS, RAW_CONFIGS, features_of, shard_pattern
+from editfhf.dataset_schema import RAW_CONFIGS, features_of, shard_pattern
 from editfhf.manifest import Manifest
 from editfhf.schema import DIMENSIONS, SPLITS
 
@@ -75,15 +75,20 @@ def write_card(folder: Path, manifest: Manifest) -> None:
     (folder / "README.md").write_text(text, encoding="utf-8")
 
 
-def card_configs() -> list[dict[str, Any]]:
-    """The part of the front matter that tells `datasets` where the files of each config and split are."""
+def card_configs(manifest: Manifest) -> list[dict[str, Any]]:
+    """The part of the front matter that tells `datasets` where the files of each config and split are.
+
+    A config or split without rows is left out, since it has no file.
+    """
     return [
         {
             "config_name": config,
             **({"default": True} if config == "default" else {}),
-            "data_files": [{"split": split, "path": shard_pattern(config, split)} for split in SPLITS],
+            "data_files": [
+                {"split": split, "path": shard_pattern(config, split)} for split in manifest.filled_splits(config)
+            ],
         }
-        for config in FOLDERS
+        for config in manifest.filled_configs
     ]
 
 
@@ -107,8 +112,8 @@ def _front_matter(folder: Path, manifest: Manifest) -> dict[str, Any]:
         "task_categories": ["image-to-image"],
         "size_categories": [size],
         "tags": tags,
-        "configs": card_configs(),
-        "dataset_info": [_info(folder, config, manifest.rows[config]) for config in FOLDERS],
+        "configs": card_configs(manifest),
+        "dataset_info": [_info(folder, config, manifest) for config in manifest.filled_configs],
     }
 
 
@@ -119,12 +124,15 @@ def _licence(licence: str) -> dict[str, str]:
     return {"license": "other", "license_name": re.sub(r"[^a-z0-9.]+", "-", known).strip("-") or "see-card"}
 
 
-def _info(folder: Path, config: str, rows: dict[str, int]) -> dict[str, Any]:
-    sizes = {split: sum(path.stat().st_size for path in folder.glob(shard_pattern(config, split))) for split in SPLITS}
+def _info(folder: Path, config: str, manifest: Manifest) -> dict[str, Any]:
+    splits = manifest.filled_splits(config)
+    sizes = {split: sum(path.stat().st_size for path in folder.glob(shard_pattern(config, split))) for split in splits}
     return {
         "config_name": config,
         "features": card_features(config),
-        "splits": [{"name": split, "num_bytes": sizes[split], "num_examples": rows[split]} for split in SPLITS],
+        "splits": [
+            {"name": split, "num_bytes": sizes[split], "num_examples": manifest.rows[config][split]} for split in splits
+        ],
         "download_size": sum(sizes.values()),
         "dataset_size": sum(sizes.values()),
     }

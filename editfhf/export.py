@@ -127,7 +127,7 @@ def _write(workspace: Workspace, edits: list[Edit], folder: Path, track: Track) 
             table = workspace.read_table(config)
             rows[config] = write_raw(table, config, split_of, folder)
             annotators |= _annotators(table, split_of)
-            for split in SPLITS:
+            for split in (split for split in SPLITS if rows[config][split]):
                 path = folder / shard_name(config, split, 0, 1)
                 entries[path] = hashing.submit(_entry_of, path)
 

@@ -75,6 +75,14 @@ class Manifest(BaseModel):
     def n_edits(self) -> int:
         return sum(self.rows["default"].values())
 
+    def filled_splits(self, config: str) -> list[str]:
+        """The splits of a config that have rows: only these have files."""
+        return [split for split in SPLITS if self.rows[config][split]]
+
+    @property
+    def filled_configs(self) -> list[str]:
+        return [config for config in FOLDERS if self.filled_splits(config)]
+
     @property
     def simulated_annotators(self) -> int:
         return self.annotators.get("simulated", 0)

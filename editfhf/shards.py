@@ -1,4 +1,7 @@
-"""The Parquet files of a dataset: rows and image bytes of a workspace, a row group at a time."""
+"""The Parquet files of a dataset: rows and image bytes of a workspace, a row group at a time.
+
+A split without rows has no file: `datasets` (5.2) refuses to load a whole config when one of its splits is empty.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,14 +67,14 @@ class PlannedRow:
 
 
 def plan_shards(workspace: Workspace, edits: list[Edit], sources: dict[str, Source]) -> list[list[PlannedRow]]:
-    """The edits of a split, in their order, in shards of about `SHARD_BYTES`; an empty split is one empty shard.
+    """The edits of a split, in their order, in shards of about `SHARD_BYTES`; an empty split has none.
 
     Raises:
         BadInput: an image is missing.
     """
     maps = workspace.analysis_dir / "maps"
     photos = {source_id: workspace.path_of(source.file) for source_id, source in sources.items()}
-    shards: list[list[PlannedRow]] = [[]]
+    shards: list[list[PlannedRow]] = []
     filled = 0
     for edit in edits:
         files: dict[str, Path | None] = {
@@ -89,7 +92,7 @@ def plan_shards(workspace: Workspace, edits: list[Edit], sources: dict[str, Sour
                 f"{error.filename}: the image of edit {edit.edit_id} is missing.",
                 mend=f"`editfhf {again}` on {workspace.root} makes it again.",
             ) from error
-        if shards[-1] and filled + size > SHARD_BYTES:
+        if not shards or filled + size > SHARD_BYTES:
             shards.append([])
             filled = 0
         shards[-1].append(PlannedRow(edit, files, size))
@@ -140,9 +143,12 @@ def _row(planned: PlannedRow, opinions: Opinions) -> dict[str, Any]:
 
 
 def write_raw(table: pa.Table, config: str, split_of: dict[str, str], folder: Path) -> dict[str, int]:
-    """Write the rows of a raw table whose edits are in the dataset, a shard for each split; returns rows by split.
+    """Write the rows of a raw table whose edits are in the dataset, a shard for each split that has any.
 
     Rows stand in an order of their own content, so that the same answers give the same bytes.
+
+    Returns:
+        split → number of rows.
     """
     schema = arrow_schema_of(config)
     table = table.combine_chunks()
@@ -154,10 +160,12 @@ def write_raw(table: pa.Table, config: str, split_of: dict[str, str], folder: Pa
     counts = {}
     for code, split in enumerate(SPLITS):
         chosen = order.filter(pa.array(sorted_codes == code))
+        counts[split] = len(chosen)
+        if not len(chosen):
+            continue
         with _writer(folder / shard_name(config, split, 0, 1), schema) as writer:
             for start in range(0, len(chosen), RAW_ROWS):
                 writer.write_table(table.take(chosen.slice(start, RAW_ROWS)).cast(schema))
-        counts[split] = len(chosen)
     return counts
 
 

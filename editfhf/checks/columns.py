@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from editfhf.checks.rows import read_groups, shards
 from editfhf.dataset_schema import FOLDERS, arrow_schema_of, shard_name
+from editfhf.manifest import Manifest
 from editfhf.schema import DIMENSIONS, SPLITS
 
 # Null where nobody has given an opinion; images are looked at by the check of images.
@@ -16,15 +17,18 @@ MAY_BE_NULL = {f"{dimension}{suffix}" for dimension in DIMENSIONS for suffix in 
 
 
 def check_schemas(folder: Path) -> Iterator[str]:
-    """Every config has all its files for every split, with exactly the columns and types of the schema, in order."""
+    """Every split with rows has all its files, with exactly the columns and types of the schema, in their order."""
+    manifest = Manifest.read(folder)
     for config in FOLDERS:
         expected = arrow_schema_of(config)
         found: dict[str, list[Path]] = {split: [] for split in SPLITS}
         for split, path in shards(folder, config):
             found[split].append(path)
         for split, paths in found.items():
-            if not paths:
-                yield f"data/{FOLDERS[config]}: no file for split {split}"
+            if bool(paths) != (split in manifest.filled_splits(config)):
+                problem = "a file" if paths else "no file"
+                rows = manifest.rows[config][split]
+                yield f"data/{FOLDERS[config]}: {problem} for split {split}, which has {rows} rows by the manifest"
             names = [shard_name(config, split, index, len(paths)) for index in range(len(paths))]
             for path in paths:
                 if path.relative_to(folder).as_posix() not in names:

@@ -80,17 +80,17 @@ def check_card(folder: Path) -> Iterator[str]:
     if front is None:
         yield "README.md: no front matter that can be read"
         return
-    if front.get("configs") != card_configs():
-        yield f"README.md: configs does not name the files of {', '.join(FOLDERS)} as they are"
+    if front.get("configs") != card_configs(manifest):
+        yield f"README.md: configs does not name the files of {', '.join(manifest.filled_configs)} as they are"
     infos = front.get("dataset_info")
     infos = {one.get("config_name"): one for one in infos if isinstance(one, dict)} if isinstance(infos, list) else {}
-    for config in FOLDERS:
+    for config in manifest.filled_configs:
         info = infos.get(config, {})
         if info.get("features") != card_features(config):
             yield f"README.md: dataset_info of {config}: features differ from those of the files"
-        splits = info.get("splits")
-        counts = [(one.get("name"), one.get("num_examples")) for one in splits or [] if isinstance(one, dict)]
-        if counts != [(split, manifest.rows[config][split]) for split in SPLITS]:
+        splits = info.get("splits") if isinstance(info.get("splits"), list) else []
+        counts = [(one.get("name"), one.get("num_examples")) for one in splits if isinstance(one, dict)]
+        if counts != [(split, manifest.rows[config][split]) for split in manifest.filled_splits(config)]:
             yield f"README.md: dataset_info of {config}: splits differ from the row counts of the manifest"
     if not front.get("license"):
         yield "README.md: no licence"

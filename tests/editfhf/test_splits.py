@@ -1,10 +1,13 @@
 """Splits by photo: near the shares, never empty, never moved."""
 
 from collections import Counter
+from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from editfhf.errors import BadInput
 from editfhf.schema import Edit
 from editfhf.splits import assign_splits, split_workspace
 
@@ -48,17 +51,46 @@ def test_the_shares_are_met_for_photos_and_within_every_task():
         assert all(abs(of_task[split] - share * 100) <= 3 for split, share in SHARES.items())
 
 
-def test_a_derived_source_goes_where_its_clean_photo_goes(campaign):
-    from dataclasses import replace
+@given(photos=photo_sets, seed=st.randoms())
+def test_the_order_in_which_photos_are_listed_does_not_matter(photos, seed):
+    shuffled = list(photos.items())
+    seed.shuffle(shuffled)
+    assert assign_splits(dict(shuffled), SHARES, {}) == assign_splits(photos, SHARES, {})
 
+
+def test_photos_that_are_gone_do_not_leave_a_split_empty():
+    gone = {f"gone{number}": split for number, split in enumerate(["validation", "test"] * 20)}
+    assigned = assign_splits({name: {"S": 2} for name in "abc"}, SHARES, gone)
+    assert {assigned[name] for name in "abc"} == set(SHARES)
+
+
+def test_a_derived_source_goes_where_its_clean_photo_goes(campaign):
     sources = campaign.sources()
     copies = [
         replace(one, source_id=f"{number:016x}", derived_from=one.source_id) for number, one in enumerate(sources)
     ]
     campaign.write_table("sources", sources + copies)
-    campaign.ledger.plan(Edit.plan(copy.source_id, "colorize", "colour it", "m", "1", {}, 0) for copy in copies)
-    for edit in campaign.ledger.edits("planned"):
-        campaign.ledger.record_image(edit.edit_id, "images/x.png", 8, 8, 0.1)
+    edits = [Edit.plan(copy.source_id, "deblur", "sharpen", "m", "1", {}, 0) for copy in copies]
+    campaign.ledger.plan(edits)
+    for edit in edits:
+        campaign.ledger.record_image(edit.edit_id, campaign.edits()[0].image, 96, 96, 0.1)
     split_of = split_workspace(campaign)
+    assert set(split_of.values()) == set(SHARES)
     assert all(split_of[copy.source_id] == split_of[copy.derived_from] for copy in copies)
     assert split_workspace(campaign) == split_of
+
+
+def test_photos_without_edits_take_no_place_in_a_split(campaign):
+    first = campaign.sources()[0]
+    campaign.write_table(
+        "sources", [*campaign.sources(), *(replace(first, source_id=f"{number:016x}") for number in range(200))]
+    )
+    split_of = split_workspace(campaign)
+    assert len(split_of) == 4
+    assert set(split_of.values()) == set(SHARES)
+
+
+def test_an_edit_of_an_unknown_photo_is_said_in_a_sentence(campaign):
+    campaign.write_table("sources", campaign.sources()[1:])
+    with pytest.raises(BadInput, match=f"photo {campaign.edits()[0].source_id}, which is not in it"):
+        split_workspace(campaign)

@@ -3,19 +3,24 @@
 import io
 import json
 import shutil
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from editfhf import validate
 from editfhf.dataset_schema import arrow_schema_of
 from editfhf.errors import BadInput
 from editfhf.export import build_dataset, sha256_of
+from editfhf.manifest import FileEntry, Manifest
 from tests.editfhf.answered import make_answered
 
 OWN_CHECKS = [name for name, _ in validate.CHECKS]
@@ -45,15 +50,19 @@ def failures(dataset: Path) -> dict[str, list[str]]:
 
 def sign(dataset: Path) -> None:
     """Bring the manifest's hashes up to date, so that the fault has to be found by its own check."""
-    manifest = json.loads((dataset / "manifest.json").read_text(encoding="utf-8"))
+    manifest = Manifest.read(dataset)
     croissant = (dataset / "croissant.json").read_text(encoding="utf-8")
-    for name, file in manifest["files"].items():
-        new = sha256_of(dataset / name)
-        croissant = croissant.replace(file["sha256"], new)
-        file["sha256"] = new
-    (dataset / "croissant.json").write_text(croissant, encoding="utf-8")
-    manifest["files"]["croissant.json"]["sha256"] = sha256_of(dataset / "croissant.json")
-    (dataset / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    for name in list(manifest.files):
+        if not (dataset / name).is_file():
+            del manifest.files[name]
+            continue
+        new = FileEntry(sha256=sha256_of(dataset / name), bytes=(dataset / name).stat().st_size)
+        croissant = croissant.replace(manifest.files[name].sha256, new.sha256)
+        manifest.files[name] = new
+    path = dataset / "croissant.json"
+    path.write_text(croissant, encoding="utf-8")
+    manifest.files[path.name] = FileEntry(sha256=sha256_of(path), bytes=path.stat().st_size)
+    manifest.write(dataset)
 
 
 def change(dataset: Path, config: str, mend: Callable[[list[dict[str, Any]]], None], split: str = "train") -> None:
@@ -81,6 +90,27 @@ def with_author() -> dict[str, Any]:
     return picture((64, 64), exif=exif)
 
 
+def with_text() -> dict[str, Any]:
+    text = PngInfo()
+    text.add_text("Author", "Erika Mustermann")
+    return picture((64, 64), pnginfo=text)
+
+
+def with_notes() -> dict[str, Any]:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "jpeg")
+    notes = b"Photoshop 3.0\0" + b"Erika Mustermann"
+    plain = buffer.getvalue()
+    return {"bytes": plain[:2] + struct.pack(">BBH", 0xFF, 0xED, len(notes) + 2) + notes + plain[2:], "path": "x.jpg"}
+
+
+def bomb() -> dict[str, Any]:
+    """A PNG of 60,000 × 60,000 pixels in a hundred bytes."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return {"bytes": b"\x89PNG\r\n\x1a\n" + chunk, "path": "x.png"}
+
+
 def in_region(**fields: Any) -> Callable[[list[dict[str, Any]]], None]:
     def mend(rows: list[dict[str, Any]]) -> None:
         next(row for row in rows if row["regions"])["regions"][0].update(fields)
@@ -100,6 +130,39 @@ FAULTS = {
     "no image": ("default", set_field(edited_image=None), "images", "edited_image is missing"),
     "a photo with its owner": ("default", set_field(source_image=with_author()), "images", "carries metadata"),
     "a map in colour": ("default", set_field(artifact_map=picture((64, 64))), "images", "has mode RGB"),
+    "a picture with words in it": ("default", set_field(edited_image=with_text()), "images", "text 'Author'"),
+    "a JPEG with a camera's notes": ("default", set_field(source_image=with_notes()), "images", "metadata (APP13)"),
+    "an image without bytes": (
+        "default", set_field(source_image={"bytes": None, "path": "/home/erika/x.png"}), "images", "has no bytes",
+    ),
+    "a bomb": ("default", set_field(source_image=bomb()), "images", "source_image does not decode"),
+    "a map of another size": ("default", set_field(artifact_map=picture((8, 8), "L")), "images", "is 8 × 8, not 64"),
+    "params in another order": (
+        "default", set_field(params='{"max_side": 1024 }'), "edit ids", "params is not canonical JSON",
+    ),
+    "params that are no number": ("default", set_field(params='{"x":NaN}'), "edit ids", "params is not JSON"),
+    "an unknown parent": ("default", set_field(parent_edit_id="0" * 16), "edit ids", "is not in the dataset"),
+    "a score that is not there": ("ratings", set_field(score=None), "no value is missing", "score of row 0"),
+    "a point that is not there": (
+        "default", in_region(polygon=[[[0.1, 0.1], [0.2, 0.1], [0.2, None]]]), "no value is missing", "polygon",
+    ),
+    "another model": ("default", set_field(model="other/model"), "row counts", "models: other/model occurs 1 times"),
+    "a human among programs": (
+        "ratings", set_field(annotator_kind="human"), "simulated and procedural content is declared", "1 are human",
+    ),
+    "an owner in a file name": (
+        "default", lambda rows: rows[0]["source_image"].update(path="erika@example.org.png"), "no personal data",
+        "source_image holds an e-mail",
+    ),
+    "an extent of no schema": (
+        "regions", set_field(extent="half"), "tasks, flaw types and polygons", "extent 'half' is not one of",
+    ),
+    "a region of nothing": (
+        "regions", set_field(polygon=[]), "tasks, flaw types and polygons", "polygon is empty, but extent is region",
+    ),
+    "a probability of 2": ("default", in_region(probability=2.0), "tasks, flaw types and polygons", "outside 0..1"),
+    "a score that is no number": ("ratings", set_field(score=float("nan")), "scores", "score nan is not on its scale"),
+    "an unknown dimension": ("ratings", set_field(dimension="beauty"), "scores", "'beauty'"),
     "a task of no taxonomy": ("default", set_field(task="dream"), "tasks, flaw types and polygons", "'dream'"),
     "a polygon that crosses itself": ("default", in_region(polygon=BOWTIE), "tasks, flaw types and polygons", "cross"),
     "a flaw type of the other kind": (
@@ -174,6 +237,38 @@ def test_missing_and_stray_files_are_caught(dataset):
     found = failures(dataset)
     assert len(found["every file is as the manifest says"]) == 2
     assert "no file for split test" in found["columns and types"][0]
+    sign(dataset)
+    assert "no file for split test" in failures(dataset)["columns and types"][0]
+
+
+def test_a_shard_that_is_missing_among_others_is_caught(dataset):
+    path = next((dataset / "data" / "edits").glob("train-*"))
+    path.rename(path.with_name("train-00000-of-00002.parquet"))
+    assert "not one of the 1 files of split train" in failures(dataset)["columns and types"][0]
+
+
+def test_a_rating_in_another_split_than_its_edit_is_caught(dataset):
+    taken: list[dict[str, Any]] = []
+    change(dataset, "ratings", lambda rows: taken.append(rows.pop()))
+    change(dataset, "ratings", lambda rows: rows.append(taken[0]), split="test")
+    assert "the edit is in split train" in failures(dataset)["raw tables refer to edits"][0]
+
+
+def test_what_git_and_the_hub_put_beside_a_dataset_is_no_fault(dataset):
+    (dataset / ".cache" / "huggingface").mkdir(parents=True)
+    (dataset / ".cache" / "huggingface" / "x.metadata").write_text("etag")
+    (dataset / ".gitattributes").write_text("*.parquet filter=lfs")
+    assert failures(dataset) == {}
+
+
+def test_whatever_byte_is_flipped_there_is_a_sentence_and_no_traceback(dataset):
+    path = next((dataset / "data" / "regions").glob("train-*"))
+    whole = path.read_bytes()
+    for place in np.random.default_rng(7).integers(0, len(whole), 40):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        assert "every file is as the manifest says" in failures(dataset)
 
 
 def test_swapped_columns_are_caught(dataset):
@@ -197,6 +292,13 @@ def test_a_card_without_its_front_matter_is_caught(dataset, name):
     assert "card and Croissant" in failures(dataset)
 
 
+@pytest.mark.parametrize("front", ["configs: nothing", "- a", "dataset_info: [1, 2]", "configs: {a: [}"])
+def test_a_front_matter_of_another_form_is_caught(dataset, front):
+    (dataset / "README.md").write_text(f"---\n{front}\n---\n# Hello\n", encoding="utf-8")
+    sign(dataset)
+    assert "card and Croissant" in failures(dataset)
+
+
 def test_a_card_that_hides_the_simulation_is_caught(dataset):
     card = dataset / "README.md"
     card.write_text(card.read_text(encoding="utf-8").replace("not human feedback", "human feedback"), encoding="utf-8")
@@ -204,7 +306,7 @@ def test_a_card_that_hides_the_simulation_is_caught(dataset):
     assert "no banner" in failures(dataset)["simulated and procedural content is declared"][0]
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", "null"])
+@pytest.mark.parametrize("content", [None, "{", "[]", "null", "[" * 100_000, '{"files": {}}', '{"format": 99}'])
 def test_a_folder_that_is_no_dataset_is_one_sentence(tmp_path, content):
     if content is not None:
         (tmp_path / "manifest.json").write_text(content, encoding="utf-8")
