@@ -1,5 +1,6 @@
 """Reading a built dataset back, from a folder or from the Hub."""
 
+import glob
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,8 +31,13 @@ def load(path_or_repo: str, config: str = "default") -> datasets.DatasetDict:
         manifest = Manifest.read(folder)
         if config not in manifest.filled_configs:
             return _with_all_splits({}, config)
+        resolved = str(folder.resolve())
+        if glob.escape(resolved) != resolved:
+            raise BadInput(
+                f"{resolved}: `datasets` takes * ? and [ in a path for a pattern.", mend="Rename the folder."
+            )
         try:
-            return _with_all_splits(datasets.load_dataset(str(folder.resolve()), config), config)
+            return _with_all_splits(datasets.load_dataset(resolved, config), config)
         except datasets.exceptions.DatasetsError as error:
             raise BadInput(
                 f"{folder}: config {config} cannot be read: {_cause(error)}.",

@@ -49,6 +49,18 @@ def test_what_is_no_dataset_is_said_in_a_sentence(name, tmp_path, monkeypatch):
         editfhf.load(name, "opinions")
 
 
+@pytest.mark.parametrize("name", ["with a space", "schön", "照片", "v1.0 (final)", "100%"])
+def test_a_folder_may_have_any_name(folder, tmp_path, name):
+    shutil.copytree(folder, tmp_path / name)
+    assert sum(editfhf.load(str(tmp_path / name), "answers").num_rows.values()) > 0
+
+
+def test_a_folder_whose_name_is_a_pattern_is_said_in_a_sentence(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "data [v1]")
+    with pytest.raises(BadInput, match="Rename the folder"):
+        editfhf.load(str(tmp_path / "data [v1]"))
+
+
 def test_a_damaged_dataset_points_to_validate(folder, tmp_path):
     damaged = shutil.copytree(folder, tmp_path / "damaged")
     path = next((damaged / "data" / "ratings").glob("train-*"))
