@@ -18,8 +18,9 @@ from analysis import figures
 from analysis.regions import PRIOR_MARKED, PRIOR_NOT_MARKED, SAME_REGION_IOU, SMOOTHING_SHARE
 from analysis.study import Study, board_records
 from editfhf.errors import BadInput
+from editfhf.files import whole_file
 from editfhf.schema import DIMENSIONS, Edit, Polygon
-from editfhf.workspace import Workspace, whole_file
+from editfhf.workspace import Workspace
 
 GALLERY_SIDE = 480  # pixels of the longer side: the page stays a few megabytes at any campaign size
 GALLERY_EACH = 8  # edits in each of worst, best, most disputed

@@ -14,8 +14,9 @@ from analysis.drawings import Drawings
 from analysis.leaderboard import leaderboard
 from analysis.mos import mos_by_dimension
 from editfhf.errors import BadInput
+from editfhf.files import remove_leftovers, whole_file
 from editfhf.schema import TABLES, Edit
-from editfhf.workspace import Workspace, remove_leftovers, whole_file
+from editfhf.workspace import Workspace
 
 MAP_NAMES = {"artifact": "artifact", "editing_failure": "failure"}
 Track = Callable[[Sequence[Edit]], Iterable[Edit]]

@@ -12,8 +12,9 @@ from annotation import interface
 from annotation.client import Client, ServerTask, connect
 from annotation.server import publish_image, served_dir
 from editfhf.errors import BadInput
+from editfhf.files import whole_file
 from editfhf.schema import Edit, canonical_json
-from editfhf.workspace import Workspace, whole_file
+from editfhf.workspace import Workspace
 
 Item = TypeVar("Item")
 

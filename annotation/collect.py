@@ -14,8 +14,9 @@ from annotation.campaign import heal, project_of
 from annotation.client import Client
 from annotation.pseudonyms import Pseudonyms, annotator_kind
 from editfhf.errors import JobFailed
+from editfhf.files import remove_leftovers, whole_file
 from editfhf.schema import TABLES, to_table
-from editfhf.workspace import Workspace, remove_leftovers, whole_file
+from editfhf.workspace import Workspace
 
 PULLED_TABLES = ("ratings", "regions", "answers", "refused_answers")
 BLOCK = 1 << 20  # characters of the export read at a time

@@ -3,8 +3,9 @@
 import hashlib
 import hmac
 
+from editfhf.files import write_secret
 from editfhf.schema import ID_LENGTH
-from editfhf.workspace import Workspace, write_secret
+from editfhf.workspace import Workspace
 
 # No mail ever goes to `.invalid` (RFC 2606): no person has such an address, so it marks who is simulated.
 SIMULATED_DOMAIN = "editfhf.invalid"

@@ -18,7 +18,8 @@ import psutil
 
 from annotation import installation
 from editfhf.errors import BadInput, JobFailed
-from editfhf.workspace import Workspace, whole_file, write_secret
+from editfhf.files import whole_file, write_secret
+from editfhf.workspace import Workspace
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8080

@@ -32,7 +32,20 @@ class GenerateConfig(_Section):
     )
     tasks: list[str] = []
     seed: int = 0
+    pairs: Annotated[int, Field(ge=1)] = 1250
+    repeats: Annotated[float, Field(ge=0, le=1)] = 0.02
     params: dict[str, dict[str, Any]] = {}
+    revisions: dict[str, str] = {}
+    options: dict[str, dict[str, Any]] = {}
+    batch_size: Annotated[int, Field(ge=1, le=256)] = 1
+    budget_usd: Annotated[float, Field(gt=0)] | None = None
+
+
+class StorageConfig(_Section):
+    """Where edited images lie."""
+
+    images: str = ""
+    options: dict[str, Any] = {}
 
 
 class AnnotationConfig(_Section):
@@ -64,6 +77,7 @@ class Config(_Section):
 
     sources: SourcesConfig = SourcesConfig()
     generate: GenerateConfig = GenerateConfig()
+    storage: StorageConfig = StorageConfig()
     annotation: AnnotationConfig = AnnotationConfig()
     build: BuildConfig = BuildConfig()
 
@@ -156,8 +170,18 @@ generate:
     - procedural/careless
     - procedural/broken
   tasks: []                 # of the 43 that `editfhf tasks` lists; empty: all that make sense on the photos
-  seed: 0                   # the same seed gives the same images
-  params: {{}}                # by model: settings other than its own, such as `some/model: {{steps: 30}}`
+  seed: 0                   # the same seed gives the same plan and the same images
+  pairs: 1250               # photos × tasks at most, even over tasks and photos; each is edited by every model
+  repeats: 0.02             # share of the pairs made again with another seed (the variance within a model)
+  params: {{}}                # by model: settings other than its own, such as `flux2-klein: {{steps: 8}}`
+  revisions: {{}}             # by model: a commit of its weights; default: the newest when planned, then kept
+  options: {{}}               # by model: what changes no pixel: device, offload, weights (a folder), base_url
+  batch_size: 1             # photos of one size in one call, where a model can; 1 gives the same bytes in any order
+  budget_usd: null          # dollars that paid models may cost in all; they do not run without it
+
+storage:
+  images: ""                # empty: images/ in this folder; or such as s3://bucket/campaign
+  options: {{}}               # for its file system, such as endpoint_url; keys come from the environment
 
 annotation:
   title: {title}

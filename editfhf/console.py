@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -53,10 +54,20 @@ def note(text: str) -> None:
 
 def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterator[Item]:
     """The items, with a progress bar on standard error: how many, rate, time left. Nothing without a terminal."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
+    with progress(title) as report:
+        report(0, total)
+        for done, item in enumerate(items, start=1):
+            yield item
+            report(done, total)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar that is told how many of how many are done; the total may be unknown (None) or change."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     console = _console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -65,13 +76,15 @@ def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterat
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(title, total=total, rate="")
-        for item in items:
-            yield item
-            progress.advance(task)
-            speed = progress.tasks[0].speed
-            progress.update(task, rate=f"{speed:.1f}/s" if speed else "")
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None, rate="")
+
+        def report(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+            speed = bar.tasks[0].speed
+            bar.update(task, rate=f"{speed:.1f}/s" if speed else "")
+
+        yield report
 
 
 def _console(stderr: bool = False) -> Any:

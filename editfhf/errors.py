@@ -11,6 +11,10 @@ class EditFHFError(Exception):
         self.what = what
         self.mend = mend
 
+    def __reduce__(self) -> tuple[type["EditFHFError"], tuple[str, str]]:
+        # A worker's error travels to the run that started it.
+        return type(self), (self.what, self.mend)
+
 
 class BadInput(EditFHFError):
     """Wrong usage or bad input: nothing was done that has to be undone. Exit code 2."""

@@ -13,13 +13,14 @@ from PIL import Image
 from editfhf.config import CONFIG_NAME, line_of_setting
 from editfhf.degradations import degrade
 from editfhf.errors import BadInput
+from editfhf.files import remove_leftovers, whole_file
 from editfhf.photo_content import describe_photo
 from editfhf.photo_file import encode_png, source_id_of
 from editfhf.phrasing import PhotoFacts, makes_sense, phrase, target_of
 from editfhf.schema import Instruction, Source, canonical_json, stable_id
 from editfhf.sheet import read_sheet
 from editfhf.tasks import TASKS, parse_slots, require_task
-from editfhf.workspace import Workspace, remove_leftovers, whole_file
+from editfhf.workspace import Workspace
 
 __all__ = ["InstructionCounts", "parse_slots", "read_instructions", "write_instructions"]
 

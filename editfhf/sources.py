@@ -12,10 +12,11 @@ from typing import Any
 
 from editfhf.config import CONFIG_NAME, TEMPLATE
 from editfhf.errors import BadInput
+from editfhf.files import remove_leftovers, whole_file
 from editfhf.photo_file import PhotoFile, UnusablePhotoError, read_photo
 from editfhf.schema import Source
 from editfhf.sheet import read_sheet
-from editfhf.workspace import Workspace, remove_leftovers, whole_file
+from editfhf.workspace import Workspace
 
 SAMPLES = Path(__file__).parent / "samples"
 SHEET_NAME = "photos.csv"

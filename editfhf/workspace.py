@@ -1,10 +1,5 @@
 """A workspace: the folder in which one campaign lives. All its paths, tables and images are reached through here."""
 
-import hashlib
-import os
-import secrets
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -20,8 +15,10 @@ from PIL import Image
 
 from editfhf.config import CONFIG_NAME, Config
 from editfhf.errors import BadInput
+from editfhf.files import whole_file
 from editfhf.ledger import Ledger
 from editfhf.schema import TABLES, Edit, Source, to_table
+from editfhf.storage import ImageStore
 
 ANALYSIS_TABLES = {"mos", "consensus"}
 
@@ -139,7 +136,7 @@ class Workspace:
             return np.asarray(image.convert("RGB"))
 
     def path_of(self, file: str) -> Path:
-        """The path of a file named in a table.
+        """The path of a file named in a table; an image that lies elsewhere is fetched first.
 
         Raises:
             BadInput: it would lie outside the workspace (a table from elsewhere may say anything).
@@ -147,18 +144,20 @@ class Workspace:
         path = (self.root / file).resolve()
         if not path.is_relative_to(self.root.resolve()):
             raise BadInput(f"{file!r} lies outside the workspace {self.root}.")
+        images = self.images_dir.resolve()
+        if self.images.url and path.is_relative_to(images):
+            return self.images.path_of(path.relative_to(images).as_posix())
         return path
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """The edited images: in `images/`, or where `storage.images` of the settings says (then that is a cache)."""
+        storage = self.config.storage
+        return ImageStore(self.images_dir, storage.images, storage.options)
 
     def store_image(self, data: bytes, extension: str = "png") -> str:
         """Store encoded bytes under the hash of them, whole or not at all; returns the path within the workspace."""
-        digest = hashlib.sha256(data).hexdigest()
-        file = f"images/{digest[:2]}/{digest}.{extension}"
-        path = self.root / file
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(path) as temporary:
-                temporary.write_bytes(data)
-        return file
+        return f"images/{self.images.put(data, extension)}"
 
     def edits(self) -> list[Edit]:
         """Every edit that has an image, in the order in which they were planned."""
@@ -183,40 +182,6 @@ class Workspace:
             yield
         finally:
             lock.release()
-
-
-@contextmanager
-def whole_file(path: Path, mode: int = 0o644) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well: written whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.fchmod(handle, mode)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what `whole_file` and `oracle.write` left behind when they were killed. Only while holding the lock."""
-    for path in list(folder.rglob(".*.tmp")):
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def write_secret(path: Path, text: str | None = None) -> str:
-    """Store a secret (a fresh random one without `text`) in a file that only its owner can read; returns it."""
-    text = text or secrets.token_urlsafe(24)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path, mode=0o600) as temporary:
-        temporary.write_text(text)
-    return text
 
 
 def _first_line(error: Exception) -> str:

@@ -1,5 +1,6 @@
-"""`editfhf models` and `editfhf generate`."""
+"""`editfhf models`, `plan`, `generate` and `merge`."""
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -10,37 +11,136 @@ from editfhf.errors import JobFailed
 
 app = typer.Typer()
 
+ModelOption = Annotated[list[str], typer.Option("--model", help="Only this model (may be given more than once).")]
+TaskOption = Annotated[list[str], typer.Option("--task", help="Only this task (may be given more than once).")]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="Only so many, balanced over models, tasks and photos.")]
+
 
 @app.command(epilog="Example: editfhf models")
-def models(as_json: JsonOption = False) -> None:
-    """The editing models that can be run here, and what each can do."""
-    from generators.runner import model_rows
+def models(
+    page: Annotated[bool, typer.Option("--page", help="All that is known of them, as a Markdown page.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """The editing models that can be run, and what each needs, costs and allows."""
+    from generators import catalogue
 
-    console.show(model_rows(), as_json=as_json, title="Editing models")
+    if page:
+        typer.echo(catalogue.models_page(), nl=False)
+        return
+    rows = catalogue.model_rows()
+    if not as_json:
+        # The table has to fit a terminal; --json and --page have everything.
+        wanted = ("model", "tasks", "licence", "outputs_redistributable", "gpu_memory_gb", "usd_per_edit", "needs")
+        rows = [{name: row[name] for name in wanted} for row in rows]
+    console.show(rows, as_json=as_json, title="Editing models")
+
+
+@app.command(epilog="Example: editfhf plan -w campaign")
+def plan(
+    workspace: WorkspaceOption = ".",
+    model: ModelOption = [],  # noqa: B006
+    task: TaskOption = [],  # noqa: B006
+    as_json: JsonOption = False,
+) -> None:
+    """The edits to make, with GPU hours, dollars and disk by model, and what the estimates rest on."""
+    from editfhf.workspace import Workspace
+    from generators.estimate import estimate_plan
+    from generators.plan import plan_campaign
+
+    opened = Workspace.open(workspace)
+    planned = plan_campaign(opened, model, task)
+    estimates = estimate_plan(opened, planned)
+    if as_json:
+        console.show([one.as_row() for one in estimates], as_json=True)
+        return
+    console.show([{k: v for k, v in one.as_row().items() if k != "basis"} for one in estimates], title="Planned edits")
+    for one in estimates:
+        console.say(f"- {one.model}: {one.basis}")
+    console.say(planned.summary())
+    console.say(f"Next: editfhf generate -w {shlex.quote(workspace)}")
 
 
 @app.command(epilog="Example: editfhf generate -w campaign --limit 100")
 def generate(
     workspace: WorkspaceOption = ".",
-    model: Annotated[list[str], typer.Option("--model", help="Only this model (may be given more than once).")] = [],  # noqa: B006
-    task: Annotated[list[str], typer.Option("--task", help="Only this task (may be given more than once).")] = [],  # noqa: B006
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Only so many, balanced over models, tasks and photos.")
-    ] = None,
+    model: ModelOption = [],  # noqa: B006
+    task: TaskOption = [],  # noqa: B006
+    limit: LimitOption = None,
     retry: Annotated[str | None, typer.Option(help="Try again what ended as `failed` or `refused`.")] = None,
+    engine: Annotated[str, typer.Option(metavar="local|ray", help="Processes of this machine, or a Ray cluster.")] = (
+        "local"
+    ),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="How many at the same time; default: one for each GPU.")
+    ] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only share I of N, into a part: `editfhf merge` joins them.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made, and what is missing for it; make nothing.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the edited images that are planned and missing; run it again to go on where it stopped."""
     from editfhf.workspace import Workspace
     from generators import runner
+    from generators.engines import engine_of
+    from generators.shards import Shard
 
     opened = Workspace.open(workspace)
-    counts = runner.generate(opened, model, task, limit, retry, track=lambda edits: console.track(edits, "Generating"))
+    options = runner.Selection(model, task, limit, retry, Shard.parse(shard) if shard else None)
+    start = engine_of(engine, workers)
+    if dry_run:
+        rows, problems = runner.rehearse(opened, options, elsewhere=engine != "local")
+        console.show(rows, as_json=as_json, title="Would be made")
+        for problem in problems:
+            console.note(f"- {problem}")
+        if problems:
+            raise problems[0]
+        return
+    with console.progress("Generating") as report:
+        counts = runner.generate(opened, options, start, on_progress=report)
     console.show(counts.as_row(), as_json=as_json)
+    quoted = shlex.quote(workspace)
     if counts.failed:
         raise JobFailed(
-            f"{counts.failed} edits failed; the ledger has the reasons.",
-            mend=f"Try them again with `editfhf generate -w {workspace} --retry failed`.",
+            f"{counts.failed} edits failed; `editfhf generate --retry failed -w {quoted}` tries them again, and the "
+            "ledger has the reasons:",
+            mend="; ".join(counts.reasons),
+        )
+    if counts.beyond_budget:
+        raise JobFailed(
+            f"{counts.beyond_budget} edits were not asked for: they could have exceeded the budget.",
+            mend="Raise generate.budget_usd in editfhf.yaml and run it again.",
         )
     if not as_json:
-        console.say(f"Next: editfhf annotate serve -w {workspace}")
+        if shard:
+            console.say(f"Next, when all shares are made: editfhf merge -w {quoted}")
+        else:
+            console.say(f"Next: editfhf annotate serve -w {quoted}")
+
+
+@app.command(epilog="Example: editfhf merge -w campaign machine-1/parts/1-of-2 machine-2/parts/2-of-2")
+def merge(
+    parts: Annotated[
+        list[str] | None, typer.Argument(metavar="PART...", help="Folders that `generate --shard` wrote.")
+    ] = None,
+    workspace: WorkspaceOption = ".",
+    as_json: JsonOption = False,
+) -> None:
+    """Join the parts that other machines or array jobs made; default: all in the workspace's folder parts/."""
+    from pathlib import Path
+
+    from editfhf.workspace import Workspace
+    from generators.shards import merge_parts
+
+    folders = [Path(part).expanduser() for part in parts or ()]
+    counts = merge_parts(Workspace.open(workspace), folders, track=lambda edits: console.track(edits, "Merging"))
+    console.show(counts.as_row(), as_json=as_json)
+    for problem in counts.problems:
+        console.note(f"- {problem}")
+    if counts.damaged:
+        raise JobFailed(
+            f"{counts.damaged} edits of the parts are damaged and were left out.",
+            mend="Make them again: run `editfhf generate` on the workspace.",
+        )

@@ -33,7 +33,19 @@ def model_entry(model_id: str) -> ModelEntry:
 def load_model(model_id: str, **options: Any) -> EditModel:
     """Load an editing model by its registered id.
 
+    Args:
+        options: for models made of weights (`generators/models/`):
+            revision: commit of the repository; default: the one of the registry entry.
+            weights: a folder that holds the pipeline, instead of the repository.
+            dtype: `bfloat16`, `float16` or `float32`.
+            device: `auto` (a GPU where there is one), `cuda`, `cuda:1`, `cpu`.
+            offload: `none`, `model` (parts wait in main memory: less GPU memory, slower), `sequential` (least, slowest).
+            quantization: `none`, `8bit` or `4bit` weights of the transformer (bitsandbytes through diffusers).
+            compile: compile the denoiser with torch (faster after a slow first image).
+        For APIs (`generators/api/`): base_url, timeout_s.
+
     Raises:
-        BadInput: no model has this id.
+        BadInput: no model has this id, an option is unknown, weights cannot be had, a key is missing.
     """
-    return model_entry(model_id).load(**options)
+    entry = model_entry(model_id)
+    return entry.load(entry, **options)

@@ -1,35 +1,43 @@
-"""Makes the edits that are planned and missing: one process, one ledger, nothing lost or doubled however it ends."""
+"""Makes the edits that are planned and missing: one ledger, one writer, nothing lost or doubled however it ends."""
 
-import io
-import logging
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import errno
+import platform
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
-from typing import TypeVar
-
-from PIL import Image
+from typing import Any
 
 from editfhf import oracle
-from editfhf.errors import BadInput
-from editfhf.instructions import configured_tasks, read_instructions
-from editfhf.schema import Edit
-from editfhf.tasks import TASKS, require_task
-from editfhf.workspace import Workspace, remove_leftovers
-from generators.base import EditModel, EditOutcome, EditRequest
-from generators.plan import plan_edits
-from generators.registry import load_model, model_entry
+from editfhf.errors import BadInput, JobFailed
+from editfhf.files import remove_leftovers
+from editfhf.ledger import Finished, Progress
+from editfhf.schema import Edit, Source, canonical_json
+from editfhf.tasks import require_task
+from editfhf.workspace import Workspace
+from generators.base import ModelEntry
+from generators.dispatch import Dispatch
+from generators.engine import Engine
+from generators.engines import StartEngine, engine_of
+from generators.plan import plan_campaign
+from generators.preflight import find_problems, require_ready
+from generators.shards import Shard
+from generators.worker import Job, Made, ModelLoad
 
-log = logging.getLogger(__name__)
-Item = TypeVar("Item")
-Track = Callable[[Sequence[Item]], Iterable[Item]]
+ROUNDING_USD = 1e-6
+MOST_ATTEMPTS = 3  # at a failure that another try may mend
 
 
 @dataclass
 class RunCounts:
     """What a run did: edits `made` now, `already_made` before, `refused` and `failed` now, `set_aside` by earlier runs.
 
-    `beyond_limit` counts planned edits that `limit` leaves for later.
+    `unchanged` of those made are the source photo, pixel by pixel. `beyond_limit` counts planned edits that the limit
+    leaves for later, `beyond_budget` those that could have exceeded the budget. `cost_usd` is what this run spent;
+    `reasons` has the most common ones of what failed, with their number.
     """
 
     made: int = 0
@@ -37,137 +45,272 @@ class RunCounts:
     refused: int = 0
     failed: int = 0
     set_aside: int = 0
+    unchanged: int = 0
     beyond_limit: int = 0
+    beyond_budget: int = 0
+    cost_usd: float = 0.0
+    reasons: list[str] = field(default_factory=list)
 
-    def as_row(self) -> dict[str, int]:
-        return asdict(self)
+    def as_row(self) -> dict[str, int | float]:
+        row = asdict(self)
+        del row["reasons"]
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which of the planned edits a run is about.
+
+    Attributes:
+        models, tasks: only these; default: those of the configuration, as far as tasks have instructions.
+        limit: only the first so many of the plan, a subset balanced over models, tasks and photos. The same limit again
+            is the same subset.
+        retry: `failed` or `refused`: try those again that ended so. Failures that another try may mend are tried again
+            without it, three times at most.
+        shard: only this share of the edits, into a part of its own.
+    """
+
+    models: Sequence[str] = ()
+    tasks: Sequence[str] = ()
+    limit: int | None = None
+    retry: str | None = None
+    shard: Shard | None = None
+
+    def __post_init__(self) -> None:
+        if self.retry not in (None, "failed", "refused"):
+            raise BadInput(f"--retry {self.retry}: only `failed` or `refused` can be tried again.")
+        for task in self.tasks:
+            require_task(task)
 
 
 def generate(
     workspace: Workspace,
-    models: Sequence[str] = (),
-    tasks: Sequence[str] = (),
-    limit: int | None = None,
-    retry: str | None = None,
-    track: Track[Edit] = iter,
+    selection: Selection = Selection(),
+    start_engine: StartEngine | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> RunCounts:
-    """Plan all edits of a workspace and make the missing ones.
+    """Plan all edits of a workspace and make those that are selected and missing.
 
     Args:
-        models, tasks: only these; default: those of the configuration, as far as tasks have instructions.
-        limit: only the first so many of the plan, a subset balanced over models, tasks and photos. The same limit again
-            is the same subset.
-        retry: `failed` or `refused`: try those again that ended so.
-        track: wraps the edits to make, to show progress.
+        start_engine: starts what runs the workers; default: processes of this machine.
+        on_progress: told how many of how many edits have ended.
 
     Raises:
-        BadInput: unknown model or task, no instructions yet, another run is going on.
+        BadInput: unknown model or task, no instructions yet, another run is going on, something is missing that the
+            run needs (a token, a GPU, a key, disk space).
+        JobFailed: the disk is full, or workers cannot be kept alive; what was made is kept.
     """
-    if retry not in (None, "failed", "refused"):
-        raise BadInput(f"--retry {retry}: only `failed` or `refused` can be tried again.")
-    for task in tasks:
-        require_task(task)
-    tasks = tasks or configured_tasks(workspace)
-    with workspace.lock("generate"):
-        remove_leftovers(workspace.images_dir)
-        remove_leftovers(workspace.oracle_dir)
-        selected, counts = _select(workspace, models, tasks, limit)
-        missing = list(_missing(workspace, selected, retry, counts))
-        for edit, outcome, seconds in _outcomes(workspace, track(missing)):
-            _store(workspace, edit, outcome, seconds, counts)
-    return counts
+    start_engine = start_engine or engine_of("local")
+    with _locked(workspace, selection) as target, _full_disk_told(target):
+        run = _Run(workspace, target, selection)
+        engine = start_engine(target)
+        try:
+            require_ready(workspace, run.missing_by_entry(), elsewhere=engine.name != "local")
+            return run.make(engine, on_progress)
+        finally:
+            engine.close()
 
 
-def _select(
-    workspace: Workspace, models: Sequence[str], tasks: Sequence[str], limit: int | None
-) -> tuple[list[Edit], RunCounts]:
-    instructions = read_instructions(workspace)
-    config = workspace.config.generate
-    entries = [model_entry(name) for name in dict.fromkeys(models or config.models)]
-    wanted = [one for one in instructions if one.task in tasks]
-    if not wanted:
-        what = f"for {', '.join(tasks)} " if instructions else ""
-        raise BadInput(
-            f"{workspace.root} has no instructions {what}yet.",
-            mend=f"Run `editfhf instruct -w {workspace.root}` first.",
-        )
-    plan = plan_edits(workspace.sources(), wanted, entries, config.seed, config.params)
-    if not plan:
-        raise BadInput(
-            f"None of the models ({', '.join(entry.id for entry in entries)}) can do any of the tasks.",
-            mend="`editfhf models` says what each can do.",
-        )
-    workspace.ledger.plan(plan)
-    selected = plan if limit is None else plan[:limit]
-    return selected, RunCounts(beyond_limit=len(plan) - len(selected))
+def rehearse(
+    workspace: Workspace, selection: Selection = Selection(), elsewhere: bool = False
+) -> tuple[list[dict[str, object]], list[BadInput]]:
+    """What `generate` would make, by model, and every problem that is known before it; nothing is made."""
+    with _locked(workspace, selection) as target:
+        run = _Run(workspace, target, selection)
+        missing = run.missing_by_entry()
+        rows: list[dict[str, object]] = [
+            {
+                "model": entry.id,
+                "edits": len(edits),
+                "usd_at_most": sum(entry.highest_price(one.params) for one in edits),
+            }
+            for entry, edits in missing.values()
+        ]
+        return rows, list(find_problems(workspace, missing, elsewhere))
 
 
-def _missing(workspace: Workspace, selected: list[Edit], retry: str | None, counts: RunCounts) -> Iterator[Edit]:
-    """The selected edits that have no image, model by model (a model is loaded once), else in the order of the plan."""
-    statuses = workspace.ledger.statuses()
-    images = {edit.edit_id: edit.image for edit in workspace.ledger.edits("done")}
-    order = {model: position for position, model in enumerate(dict.fromkeys(edit.model for edit in selected))}
-    for edit in sorted(selected, key=lambda edit: order[edit.model]):
-        status = statuses[edit.edit_id]
-        if status == "done" and workspace.path_of(images[edit.edit_id]).is_file():
-            counts.already_made += 1
-        elif status in ("failed", "refused") and status != retry:
-            counts.set_aside += 1
-        else:
-            yield edit
+@contextmanager
+def _locked(workspace: Workspace, selection: Selection) -> Iterator[Workspace]:
+    """Where the selected edits go, locked for this run: the workspace, or the part of a share."""
+    target = selection.shard.part(workspace) if selection.shard else workspace
+    with target.lock("generate"):
+        yield target
 
 
-def _outcomes(workspace: Workspace, edits: Iterable[Edit]) -> Iterator[tuple[Edit, EditOutcome, float]]:
-    files = {source.source_id: source.file for source in workspace.sources()}
-    for model_id, group in groupby(edits, key=lambda edit: edit.model):
-        model = load_model(model_id)
-        for edit in group:
-            with Image.open(workspace.path_of(files[edit.source_id])) as photo:
-                source = photo.convert("RGB")
-            request = EditRequest(edit.edit_id, source, edit.instruction, edit.task, edit.seed, edit.params)
-            start = time.perf_counter()
-            outcome = _edit(model, request)
-            yield edit, outcome, time.perf_counter() - start
+class _Run:
+    """One call of `generate`: what is to be made, and the one place that writes what was."""
+
+    def __init__(self, workspace: Workspace, target: Workspace, selection: Selection) -> None:
+        self.workspace, self.target = workspace, target
+        self.config = workspace.config.generate
+        self.counts = RunCounts()
+        self.failures: Counter[str] = Counter()
+        self.sources: dict[str, Source] = {source.source_id: source for source in workspace.sources()}
+        remove_leftovers(target.images_dir)
+        remove_leftovers(target.oracle_dir)
+        plan = plan_campaign(workspace, selection.models, selection.tasks)
+        self.entries = {entry.id: entry for entry in plan.entries}
+        selected = plan.edits if selection.limit is None else plan.edits[: selection.limit]
+        self.counts.beyond_limit = len(plan.edits) - len(selected)
+        self.budget = self.config.budget_usd or 0.0
+        if selection.shard:
+            selected = selection.shard.select(selected)
+            target.ledger.plan(selected)
+            # The shares spend at the same time and do not know of each other.
+            self.budget = max(0.0, self.budget - workspace.ledger.spent_usd()) / selection.shard.total
+        target.ledger.settle()
+        self.missing = list(self._missing(selected, selection.retry))
+        self.number = 0
+
+    def missing_by_entry(self) -> dict[str, tuple[ModelEntry, list[Edit]]]:
+        """Entry and missing edits of each model, in the order in which they are made."""
+        found: dict[str, tuple[ModelEntry, list[Edit]]] = {}
+        for edit in self.missing:
+            found.setdefault(edit.model, (self.entries[edit.model], []))[1].append(edit)
+        return found
+
+    def make(self, engine: Engine, on_progress: Callable[[int, int], None]) -> RunCounts:
+        on_progress(0, len(self.missing))
+        if not self.missing:
+            return self.counts
+        self.number = self.target.ledger.start_run({**_about_here(), **engine.about()})
+        ended = 0
+        for made in self._made(engine):
+            self._store(made)
+            ended += len(made)
+            on_progress(ended, len(self.missing))
+        self.counts.reasons = [f"{count} × {reason}" for reason, count in self.failures.most_common(3) if count]
+        return self.counts
+
+    def _missing(self, selected: list[Edit], retry: str | None) -> Iterator[Edit]:
+        """The selected edits that have no image, model by model (a model is loaded once), else in the plan's order."""
+        progress = self.target.ledger.progress()
+        made_before = self.workspace.ledger.statuses() if self.target is not self.workspace else {}
+        there = self.target.images.names()
+        order = {model: position for position, model in enumerate(dict.fromkeys(edit.model for edit in selected))}
+        for edit in sorted(selected, key=lambda edit: order[edit.model]):
+            known = progress[edit.edit_id]
+            if made_before.get(edit.edit_id) == "done" or (
+                known.status == "done" and known.image.removeprefix("images/") in there
+            ):
+                self.counts.already_made += 1
+            elif known.status in ("failed", "refused") and known.status != retry and not _worth_a_try(known):
+                self.counts.set_aside += 1
+            else:
+                yield edit
+
+    def _made(self, engine: Engine) -> Iterator[list[Made]]:
+        for load, edits in self._loads():
+            entry = self.entries[load.model_id]
+            n_workers = 1 if entry.key_variable else engine.n_workers(load)
+            left, too_dear = edits, list[Edit]()
+            while left:
+                too_dear = []
+                batches = self._batches(entry, left, too_dear)
+                count_kill = self.target.ledger.count_kill
+                yield from Dispatch(engine, load, batches, count_kill, n_workers, depth=entry.concurrency + 2).run()
+                # Those under way may have cost less than was set aside for them: then there is room for more.
+                left = too_dear if too_dear and self._affordable(entry, too_dear[:1]) else []
+            self.counts.beyond_budget += len(too_dear)
+
+    def _loads(self) -> Iterator[tuple[ModelLoad, list[Edit]]]:
+        """The missing edits by what is loaded for them: a model with its revision and the parameters of loading."""
+
+        def load_of(edit: Edit) -> tuple[str, str, str]:
+            chosen = {name: edit.params[name] for name in self.entries[edit.model].load_params}
+            return edit.model, edit.model_revision, canonical_json(chosen)
+
+        # Stable, so that edits stay in the order of the plan.
+        groups: dict[tuple[str, str, str], list[Edit]] = {}
+        for edit in self.missing:
+            groups.setdefault(load_of(edit), []).append(edit)
+        for (model, revision, _), edits in groups.items():
+            entry = self.entries[model]
+            options = {**self.config.options.get(model, {})}
+            options |= {name: edits[0].params[name] for name in entry.load_params}
+            gpus = options.pop("gpus", 1 if entry.needs_gpu else 0)
+            if entry.repository:
+                options["revision"] = revision
+            yield ModelLoad(model, options, gpus), edits
+
+    def _batches(self, entry: ModelEntry, edits: list[Edit], too_dear: list[Edit]) -> Iterator[list[Job]]:
+        """Batches of one size and the same parameters; `too_dear` gets what the budget does not allow."""
+        size = min(self.config.batch_size, entry.max_batch)
+
+        def same(edit: Edit) -> tuple[str, tuple[int, int]]:
+            source = self.sources[edit.source_id]
+            params = {name: value for name, value in edit.params.items() if name not in entry.source_params}
+            return canonical_json(params), entry.size.fit(source.width, source.height, edit.params.get("max_pixels"))
+
+        ordered = sorted(edits, key=same) if size > 1 else edits
+        for _, group in groupby(ordered, key=same):
+            some = list(group)
+            for start in range(0, len(some), size):
+                batch = some[start : start + size]
+                if not self._affordable(entry, batch):
+                    too_dear += batch
+                    continue
+                if price := entry.highest_price(batch[0].params):
+                    # Before they are asked for, or a run that is killed would not know what it may have spent.
+                    self.target.ledger.reserve([edit.edit_id for edit in batch], price)
+                yield [self._job(edit) for edit in batch]
+
+    def _affordable(self, entry: ModelEntry, edits: list[Edit]) -> bool:
+        price = entry.highest_price(edits[0].params) * len(edits)
+        return not price or self.target.ledger.spent_usd() + price <= self.budget + ROUNDING_USD
+
+    def _job(self, edit: Edit) -> Job:
+        photo = self.workspace.path_of(self.sources[edit.source_id].file).read_bytes()
+        return Job(edit.edit_id, photo, edit.instruction, edit.task, edit.seed, edit.params)
+
+    def _store(self, made: list[Made]) -> None:
+        """Image and truth first, the ledger's word last: what the ledger calls done is whole in the store."""
+        finished = []
+        for one in made:
+            file = ""
+            status = "refused" if one.status == "refused" else "failed"
+            if one.png:
+                status = "done"
+                file = self.target.store_image(one.png)
+                if one.truth is not None:
+                    oracle.write(self.target.oracle_dir / one.edit_id, one.truth)
+            finished.append(
+                Finished(
+                    one.edit_id, status, file, one.width, one.height, len(one.png), one.reason, one.retryable,
+                    one.unchanged, one.seconds, one.device, one.served_by, one.cost_usd,
+                )
+            )  # fmt: skip
+            name = "made" if status == "done" else status
+            setattr(self.counts, name, getattr(self.counts, name) + 1)
+            self.failures[one.reason] += status == "failed"
+            self.counts.unchanged += one.unchanged
+            self.counts.cost_usd += one.cost_usd
+        self.target.ledger.record(finished, self.number)
 
 
-def _edit(model: EditModel, request: EditRequest) -> EditOutcome:
-    # The one place where somebody's plugin may end badly: its edit fails, the run goes on.
+def _worth_a_try(known: Progress) -> bool:
+    return known.status == "failed" and known.retryable and known.attempts < MOST_ATTEMPTS
+
+
+@contextmanager
+def _full_disk_told(workspace: Workspace) -> Iterator[None]:
     try:
-        return model.edit([request])[0]
-    except Exception as error:
-        log.exception("%s failed on %s", model.id, request.edit_id)
-        return EditOutcome("failed", reason=f"{type(error).__name__}: {error}")
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise JobFailed(
+            f"The disk of {workspace.root} is full.",
+            mend="Nothing that was made is lost: make room, then run the same command again.",
+        ) from error
 
 
-def _store(workspace: Workspace, edit: Edit, outcome: EditOutcome, seconds: float, counts: RunCounts) -> None:
-    """Image and truth first, the ledger's word last: what the ledger calls done is whole on disk."""
-    if outcome.image is None:
-        status = "refused" if outcome.status == "refused" else "failed"
-        workspace.ledger.record_no_image(edit.edit_id, status, outcome.reason, seconds)
-        setattr(counts, status, getattr(counts, status) + 1)
-        return
-    buffer = io.BytesIO()
-    outcome.image.convert("RGB").save(buffer, "png")
-    file = workspace.store_image(buffer.getvalue())
-    if outcome.truth is not None:
-        oracle.write(workspace.oracle_dir / edit.edit_id, outcome.truth)
-    workspace.ledger.record_image(edit.edit_id, file, outcome.image.width, outcome.image.height, seconds)
-    counts.made += 1
-
-
-def model_rows() -> list[dict[str, object]]:
-    """What `editfhf models` shows: a row for each registered model."""
-    from generators.registry import registered_models
-
-    return [
-        {
-            "model": entry.id,
-            "procedural": entry.procedural,
-            "tasks": len(entry.tasks) or len(TASKS),
-            "max_side": entry.max_side,
-            "licence": entry.licence,
-            "revision": entry.revision,
-            "description": entry.description,
-        }
-        for entry in registered_models().values()
-    ]
+def _about_here() -> dict[str, Any]:
+    """What an image may owe to where it was made."""
+    packages = {}
+    for name in ("editfhf", "torch", "diffusers", "transformers", "openai", "google-genai", "pillow", "numpy"):
+        try:
+            packages[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {"host": socket.gethostname(), "python": platform.python_version(), "packages": packages}

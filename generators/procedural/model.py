@@ -10,6 +10,7 @@ from PIL import Image
 from editfhf.oracle import TrueFlaw, Truth
 from editfhf.tasks import parse_slots
 from generators.base import EditOutcome, EditRequest
+from generators.procedural import MAX_SIDE, REVISION
 from generators.procedural.compositing import dilate
 from generators.procedural.context import CannotEditError, EditContext, EditDraft, Photo, rng_of
 from generators.procedural.editors import EDITORS
@@ -18,8 +19,6 @@ from generators.procedural.flaw_operators import FlawOperator, flaw_operators
 from generators.procedural.flaw_operators.scene import FlawScene
 from generators.procedural.profiles import PROFILES, MadeFlaw, Profile, spoil
 
-REVISION = "1"  # raise it when the pixels of any edit change
-MAX_SIDE = 768  # pixels
 REMEMBERED_PHOTOS = 24
 
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from editfhf.schema import Instruction, Source, stable_id
 from generators.base import ModelEntry
-from generators.plan import balanced_order, plan_edits
+from generators.design import balanced_order
+from generators.plan import plan_edits
 
 
 def instruction(photo: str, task: str) -> Instruction:
@@ -15,7 +16,7 @@ def instruction(photo: str, task: str) -> Instruction:
 
 
 def entry(name: str, tasks: tuple[str, ...] = ()) -> ModelEntry:
-    return ModelEntry(name, "1", "MIT", "", load=lambda: None, tasks=tasks)  # type: ignore[arg-type, return-value]
+    return ModelEntry(name, "1", "", load=lambda: None, tasks=tasks, default_params={"steps": 20})  # type: ignore[arg-type, return-value]
 
 
 pairs = st.sets(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("STUVW")), min_size=1)
@@ -51,18 +52,18 @@ def test_models_get_the_same_pairs_and_only_tasks_they_can_do():
     plan = plan_edits(
         sources, [instruction("a", "S"), instruction("a", "T")], [entry("one"), entry("two", tasks=("T",))], seed=0
     )
-    assert {(edit.task, edit.model) for edit in plan} == {("S", "one"), ("T", "one"), ("T", "two")}
+    assert {(edit.task, edit.model) for edit in plan.edits} == {("S", "one"), ("T", "one"), ("T", "two")}
 
 
 def test_every_setting_that_changes_pixels_changes_the_id():
     sources = [Source("a", "a.png", 8, 8, "CC0-1.0", "a")]
     one = [instruction("a", "S")]
-    base = plan_edits(sources, one, [entry("m")], seed=0)[0]
-    assert plan_edits(sources, one, [entry("m")], seed=0)[0].edit_id == base.edit_id
+    base = plan_edits(sources, one, [entry("m")], seed=0).edits[0]
+    assert plan_edits(sources, one, [entry("m")], seed=0).edits[0].edit_id == base.edit_id
     others = [
         plan_edits(sources, one, [entry("m")], seed=1),
         plan_edits(sources, one, [entry("m2")], seed=0),
         plan_edits(sources, one, [entry("m")], seed=0, params={"m": {"steps": 30}}),
         plan_edits(sources, [instruction("a", "T")], [entry("m")], seed=0),
     ]
-    assert len({base.edit_id} | {plan[0].edit_id for plan in others}) == 5
+    assert len({base.edit_id} | {plan.edits[0].edit_id for plan in others}) == 5

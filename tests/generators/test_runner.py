@@ -1,48 +1,25 @@
 """A run of the generators: whatever happens to it, each planned edit ends up once, whole, and the same."""
 
 import hashlib
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from editfhf.errors import BadInput
-from editfhf.instructions import write_instructions
+from editfhf.errors import BadInput, JobFailed
 from editfhf.workspace import Workspace
-from generators import registry, runner
-from tests.factories import photo
-from tests.generators.shifting_model import entries
+from generators.runner import Selection, generate, rehearse
+from tests.generators.conftest import N_PHOTOS, reword
 
-MODELS = "models: [test/one, test/three]"
-N_PHOTOS = 5
-
-
-@pytest.fixture
-def workspace(tmp_path, monkeypatch) -> Workspace:
-    monkeypatch.setattr(registry, "registered_models", entries)
-    return make(tmp_path)
-
-
-def make(tmp_path: Path) -> Workspace:
-    from editfhf.sources import import_sources
-
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    for number in range(N_PHOTOS):
-        Image.fromarray(photo(96, seed=number)).save(photos / f"{number}.png")
-    root = tmp_path / "campaign"
-    root.mkdir()
-    (root / "editfhf.yaml").write_text(f"generate:\n  {MODELS}\n  tasks: [object_add, text_add, style_transfer]\n")
-    workspace = Workspace.open(root)
-    import_sources(workspace, photos)
-    write_instructions(workspace)
-    return workspace
+EVERYTHING = N_PHOTOS * 3 * 2
 
 
 def state(workspace: Workspace) -> dict[str, str]:
@@ -53,70 +30,248 @@ def state(workspace: Workspace) -> dict[str, str]:
     }
 
 
+@pytest.fixture
+def diary(tmp_path, monkeypatch):
+    """What reached the models: `edit ID` and `batch N`, a line each."""
+    path = tmp_path / "diary.txt"
+    path.touch()
+    monkeypatch.setenv("EDITFHF_TEST_DIARY", str(path))
+    return lambda: path.read_text().splitlines()
+
+
 def test_a_run_makes_everything_and_a_second_run_nothing(workspace):
-    first = runner.generate(workspace)
-    assert first.made == N_PHOTOS * 3 * 2
+    first = generate(workspace)
+    assert first.made == EVERYTHING
     before = state(workspace)
-    second = runner.generate(workspace)
+    second = generate(workspace)
     assert (second.made, second.already_made) == (0, first.made)
     assert state(workspace) == before
 
 
 def test_images_are_named_by_the_hash_of_their_bytes(workspace):
-    runner.generate(workspace, limit=4)
+    generate(workspace, Selection(limit=4))
     for edit in workspace.edits():
         assert Path(edit.image).stem == hashlib.sha256(workspace.path_of(edit.image).read_bytes()).hexdigest()
         assert workspace.read_image(edit.image).shape == (edit.height, edit.width, 3)
 
 
 def test_the_same_limit_is_the_same_subset_and_a_larger_one_contains_it(workspace):
-    runner.generate(workspace, limit=6)
+    generate(workspace, Selection(limit=6))
     six = state(workspace)
-    assert runner.generate(workspace, limit=6).made == 0
-    runner.generate(workspace, limit=12)
+    assert generate(workspace, Selection(limit=6)).made == 0
+    generate(workspace, Selection(limit=12))
     twelve = state(workspace)
     assert (len(six), len(twelve)) == (6, 12)
     assert six.items() <= twelve.items()
 
 
-def test_an_image_that_was_deleted_is_made_again(workspace):
-    runner.generate(workspace, limit=3)
+def test_an_image_that_was_deleted_or_cut_is_made_again(workspace):
+    generate(workspace, Selection(limit=3))
     before = state(workspace)
-    victim = workspace.edits()[1]
-    workspace.path_of(victim.image).unlink()
-    assert runner.generate(workspace, limit=3).made == 1
+    deleted = workspace.edits()[1]
+    workspace.path_of(deleted.image).unlink()
+    assert generate(workspace, Selection(limit=3)).made == 1
     assert state(workspace) == before
 
 
 def test_what_one_edit_does_wrong_is_a_row_with_its_reason(workspace):
-    lines = workspace.instructions_path.read_text(encoding="utf-8").splitlines()
-    rows = [line for line in lines if "object_add" in line]
-    edited = workspace.instructions_path.read_text(encoding="utf-8")
-    for row, word in zip(rows[:2], ("refuse", "crash"), strict=True):
-        edited = edited.replace(row, row.replace("add a", f"{word} a"))
-    given_back = workspace.root / "edited.csv"
-    given_back.write_text(edited, encoding="utf-8")
-    write_instructions(workspace, str(given_back))
+    reword(workspace, "refuse", "crash", "black", "nothing")
+    counts = generate(workspace)
+    assert (counts.refused, counts.failed, counts.unchanged) == (4, 2, 2)
+    assert counts.made == EVERYTHING - 6
+    told = Counter(workspace.ledger.reasons().values())
+    assert told.pop("I would rather not.") == 2
+    assert told.pop("RuntimeError: out of luck") == 2
+    (black,) = told
+    assert "one colour throughout (RGB 0, 0, 0)" in black
+    unchanged = [one for one in workspace.ledger.finished("done") if one.unchanged]
+    assert len(unchanged) == 2
+    assert generate(workspace).set_aside == 6
+    assert generate(workspace, Selection(retry="failed")).failed == 2
+    assert generate(workspace, Selection(retry="refused")).refused == 4
 
-    counts = runner.generate(workspace)
-    assert (counts.refused, counts.failed, counts.made) == (2, 2, N_PHOTOS * 3 * 2 - 4)
-    assert set(workspace.ledger.reasons().values()) == {"I would rather not.", "RuntimeError: out of luck"}
-    assert runner.generate(workspace).set_aside == 4
-    assert runner.generate(workspace, retry="failed").failed == 2
+
+def test_a_failure_that_may_pass_is_tried_again_three_times_in_all(workspace):
+    reword(workspace, "busy")
+    tried = [generate(workspace).failed for _ in range(5)]
+    assert tried == [2, 2, 2, 0, 0]
 
 
-def test_an_edit_does_not_depend_on_the_order_in_which_edits_are_made(workspace, tmp_path_factory, monkeypatch):
-    runner.generate(workspace)
-    other = make(tmp_path_factory.mktemp("other"))
-    runner.generate(other, models=["test/three"])
-    runner.generate(other, tasks=["text_add"])
-    runner.generate(other)
+def test_an_edit_does_not_depend_on_the_order_in_which_edits_are_made(workspace, make_campaign):
+    generate(workspace)
+    other = make_campaign()
+    generate(other, Selection(models=["test/three"]))
+    generate(other, Selection(tasks=["text_add"]))
+    generate(other)
     assert state(other) == state(workspace)
+
+
+def test_where_an_image_comes_from_is_kept(workspace):
+    generate(workspace, Selection(limit=2))
+    one = workspace.ledger.finished("done")[0]
+    assert (one.device, one.served_by[:8]) == ("imagination", "test/one")
+    assert one.n_bytes == workspace.path_of(one.image).stat().st_size
+    (run,) = workspace.ledger.runs().values()
+    assert run["engine"] == "local"
+    assert run["packages"]["pillow"]
+
+
+# Batches and memory
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(make_campaign, workspace, diary):
+    generate(workspace)
+    batched = make_campaign(more="  batch_size: 8\n")
+    assert generate(batched).made == EVERYTHING
+    assert state(batched) == state(workspace)
+    sizes = [int(line.split()[1]) for line in diary() if line.startswith("batch")][EVERYTHING:]
+    # 15 photos of one size for each of two models, in batches of 8 and 7. The first does not fit, nor may its half;
+    # what fits is remembered by the worker.
+    assert sum(size > 4 for size in sizes) == 2
+    assert sizes.count(2) + sizes.count(3) > 8
+
+
+def test_one_crash_in_a_batch_fails_one_edit(make_campaign):
+    workspace = make_campaign(more="  batch_size: 3\n")
+    reword(workspace, "crash")
+    counts = generate(workspace)
+    assert (counts.failed, counts.made) == (2, EVERYTHING - 2)
+
+
+# Deaths
+
+
+def test_a_job_that_kills_its_worker_three_times_is_set_aside_and_costs_no_other(workspace, make_campaign, diary):
+    reword(workspace, "kill")
+    counts = generate(workspace)
+    assert (counts.failed, counts.made) == (2, EVERYTHING - 2)
+    (reason,) = set(workspace.ledger.reasons().values())
+    assert "Killed its worker 3 times (signal 9" in reason
+    assert generate(workspace).set_aside == 2
+    # At most four times: once among others, then three times alone.
+    assert max(Counter(line for line in diary() if line.startswith("edit")).values()) <= 4
+
+
+@pytest.mark.parametrize(
+    ("start", "error", "message"),
+    [
+        ("refuse", BadInput, "test/one cannot be loaded"),
+        ("die", JobFailed, r"test/one: 3 workers died before the model was loaded \(exit code 3; see .*worker-0.log"),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_ends_the_run_in_one_sentence(make_campaign, start, error, message):
+    workspace = make_campaign(more=f"  options: {{test/one: {{start: {start}}}}}\n")
+    with pytest.raises(error, match=message):
+        generate(workspace)
+    assert set(workspace.ledger.statuses().values()) == {"planned"}
+
+
+def test_what_no_edit_could_survive_ends_the_run_at_once(workspace, diary):
+    reword(workspace, *["wrong key"] * N_PHOTOS)
+    with pytest.raises(BadInput, match="The key is wrong"):
+        generate(workspace)
+    assert len(diary()) < 2 * EVERYTHING
+    assert "failed" not in workspace.ledger.statuses().values()
+
+
+def test_killed_at_any_moment_nothing_is_lost_torn_or_doubled(make_campaign):
+    slow = "  params: {test/one: {seconds: 0.02}, test/three: {seconds: 0.02}}\n"
+    workspace = make_campaign(more=slow)
+    moments = random.Random(7)
+    command = [sys.executable, "-m", "editfhf", "generate", "-w", str(workspace.root)]
+    for _ in range(6):
+        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        before = len(list(workspace.images_dir.rglob("*.png")))
+        while run.poll() is None and time.monotonic() < deadline:
+            # Killed only once it works: a kill during the imports would prove nothing.
+            if len(list(workspace.images_dir.rglob("*.png"))) > before:
+                time.sleep(moments.uniform(0, 0.05))
+                break
+            time.sleep(0.002)
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        for file in workspace.images_dir.rglob("[!.]*.png"):
+            assert np.asarray(Image.open(file)).size
+    workspace = Workspace.open(workspace.root)
+    counts = generate(workspace)
+    assert counts.already_made > 0
+    unbroken = make_campaign(more=slow)
+    generate(unbroken)
+    assert state(workspace) == state(unbroken)
+    stored = {path.stem for path in workspace.images_dir.rglob("*.png")}
+    assert stored == {Path(edit.image).stem for edit in workspace.edits()}
+
+
+def test_no_worker_outlives_a_run_that_was_killed(make_campaign):
+    workspace = make_campaign(more="  params: {test/one: {seconds: 30.0}}\n")
+    run = subprocess.Popen([sys.executable, "-m", "editfhf", "generate", "-w", str(workspace.root)])
+    deadline = time.monotonic() + 60
+    while not (children := _children(run.pid)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    run.kill()
+    run.wait()
+    while any(map(_alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert children
+    assert not any(map(_alive, children))
+
+
+def _children(pid: int) -> list[int]:
+    import psutil
+
+    return [
+        child.pid for child in psutil.Process(pid).children() if "generators.local_engine" in " ".join(child.cmdline())
+    ]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+# Money
+
+
+def test_a_budget_stops_a_run_before_it_is_exceeded(make_campaign, diary):
+    # An edit may cost 1 $ and costs 0.75 $.
+    workspace = make_campaign("[test/paid]", "  budget_usd: 5.0\n")
+    counts = generate(workspace)
+    spent = workspace.ledger.spent_usd()
+    assert spent == pytest.approx(counts.cost_usd) == pytest.approx(0.75 * counts.made)
+    assert spent <= 5.0 < spent + 1.0  # no further edit could have been afforded
+    assert counts.beyond_budget == N_PHOTOS * 3 - counts.made
+    assert sum(line.startswith("edit") for line in diary()) == counts.made
+    assert generate(Workspace.open(workspace.root)).made == 0
+
+
+def test_what_a_killed_run_may_have_spent_counts_as_spent(make_campaign):
+    workspace = make_campaign("[test/paid]", "  budget_usd: 3.0\n  params: {test/paid: {seconds: 60.0}}\n")
+    run = subprocess.Popen([sys.executable, "-m", "editfhf", "generate", "-w", str(workspace.root)])
+    deadline = time.monotonic() + 60
+    while workspace.ledger.spent_usd() < 3.0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    run.kill()
+    run.wait()
+    counts = generate(Workspace.open(workspace.root))
+    assert (counts.made, counts.beyond_budget) == (0, N_PHOTOS * 3)
+
+
+def test_paid_models_do_not_run_without_a_budget(make_campaign):
+    workspace = make_campaign("[test/paid]")
+    with pytest.raises(BadInput, match=r"test/paid costs money: up to 15.00 \$ for 15 edits.*budget_usd"):
+        generate(workspace)
+
+
+# Before a run
 
 
 def test_a_second_run_at_the_same_time_says_so(workspace):
     with workspace.lock("generate"), pytest.raises(BadInput, match="Another `editfhf generate` is running"):
-        runner.generate(Workspace.open(workspace.root))
+        generate(Workspace.open(workspace.root))
 
 
 @pytest.mark.parametrize(
@@ -129,34 +284,56 @@ def test_a_second_run_at_the_same_time_says_so(workspace):
 )
 def test_wrong_names_are_told_with_the_closest(workspace, options, message):
     with pytest.raises(BadInput, match=message):
-        runner.generate(workspace, **options)
+        generate(workspace, Selection(**options))
 
 
-def test_killed_at_any_moment_nothing_is_lost_torn_or_doubled(tmp_path, monkeypatch, tmp_path_factory):
-    workspace = make(tmp_path)
-    program = Path(__file__).with_name("shifting_model.py")
-    moments = random.Random(7)
-    root = Path(__file__).parent.parent.parent
-    for _ in range(6):
-        run = subprocess.Popen([sys.executable, "-m", f"tests.generators.{program.stem}", workspace.root], cwd=root)
-        deadline = time.monotonic() + 30
-        before = len(list(workspace.images_dir.rglob("*.png")))
-        while run.poll() is None and time.monotonic() < deadline:
-            # Killed only once it works: a kill during the imports would prove nothing.
-            if len(list(workspace.images_dir.rglob("*.png"))) > before:
-                time.sleep(moments.uniform(0, 0.05))
-                break
-            time.sleep(0.002)
-        run.send_signal(signal.SIGKILL)
-        run.wait()
-        for file in workspace.images_dir.rglob("*.png"):
-            if not file.name.startswith("."):
-                assert np.asarray(Image.open(file)).size
-    monkeypatch.setattr(registry, "registered_models", lambda: entries(seconds=0.02))
-    counts = runner.generate(Workspace.open(workspace.root))
-    assert counts.already_made > 0
-    unbroken = make(tmp_path_factory.mktemp("unbroken"))
-    runner.generate(unbroken)
-    assert state(Workspace.open(workspace.root)) == state(unbroken)
-    stored = {path.stem for path in workspace.images_dir.rglob("*.png") if not path.name.startswith(".")}
-    assert stored == {Path(edit.image).stem for edit in workspace.edits()}
+def test_an_unknown_parameter_is_told(make_campaign):
+    workspace = make_campaign(more="  params: {test/one: {second: 1.0}}\n")
+    with pytest.raises(BadInput, match="test/one has no parameter 'second'.*It has: seconds"):
+        generate(workspace)
+
+
+def test_a_dry_run_says_what_is_missing_and_makes_nothing(make_campaign, diary):
+    workspace = make_campaign("[test/one, test/paid]")
+    rows, problems = rehearse(workspace)
+    assert {row["model"]: row["edits"] for row in rows} == {"test/one": 15, "test/paid": 15}
+    assert ["costs money" in str(problem) for problem in problems] == [True]
+    assert diary() == []
+
+
+def test_a_photo_whose_aspect_a_model_cannot_keep_is_not_planned_for_it(make_campaign, tmp_path):
+    from editfhf.instructions import write_instructions
+    from editfhf.sources import import_sources
+    from tests.factories import photo
+
+    workspace = make_campaign("[test/one, test/square]")
+    wide = tmp_path / "wide"
+    wide.mkdir()
+    Image.fromarray(photo(128, seed=9)).crop((0, 0, 128, 70)).save(wide / "wide.png")
+    import_sources(workspace, wide)
+    write_instructions(workspace)
+    generate(workspace)
+    made = Counter(edit.model for edit in workspace.edits())
+    assert made["test/one"] - made["test/square"] == 3
+
+
+def test_a_full_disk_is_one_sentence_and_loses_nothing(workspace, monkeypatch):
+    real, calls = Workspace.store_image, iter(range(100))
+
+    def store_image(self, data, extension="png"):
+        if next(calls) == 5:
+            raise OSError(28, "No space left on device")
+        return real(self, data, extension)
+
+    monkeypatch.setattr(Workspace, "store_image", store_image)
+    with pytest.raises(JobFailed, match=r"The disk of .* is full.*make room"):
+        generate(workspace)
+    monkeypatch.undo()
+
+
+def test_a_disk_that_is_too_small_is_known_before_the_run(workspace, monkeypatch):
+    import shutil
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6, 1000))
+    with pytest.raises(BadInput, match=r"The images will take about 0.0 GB.*0.0 GB left"):
+        generate(workspace)

@@ -1,0 +1,169 @@
+"""Gemini's image models through the Gemini API (`models.generateContent`), with Google's own client."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from google import genai
+from google.genai import errors, types
+
+from editfhf.errors import BadInput, JobFailed
+from generators.api.attempts import TryAgain, told_wait_s
+from generators.api.connection import http_client
+from generators.api.pictures import Photo
+from generators.api.prices import GEMINI_IMAGE_OUT, GEMINI_IN, GEMINI_TEXT_OUT, MILLION, gemini_attempt_price
+from generators.api.remote import RemoteModel
+from generators.base import EditOutcome, EditRequest, ModelEntry
+
+# https://ai.google.dev/gemini-api/docs/image-generation; it also knows 1:4, 4:1, 1:8 and 8:1, which no photo has.
+ASPECTS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
+SIZES = ("1K", "2K", "4K")
+THINKING = ("minimal", "low", "medium", "high")
+REFUSALS = (
+    "SAFETY", "IMAGE_SAFETY", "PROHIBITED_CONTENT", "IMAGE_PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION",
+    "IMAGE_RECITATION", "LANGUAGE", "ESCALATION", "MODEL_ARMOR",
+)  # fmt: skip
+
+
+class GeminiImages(RemoteModel):
+    """`generate_content` with a photo and an instruction; the model keeps the photo's aspect, the nearest it knows.
+
+    The seed is passed on; Google promises its best effort with it, not the same bytes.
+
+    Params: `image_size` (1K, 2K, 4K), `thinking_level` (minimal, medium, high), `max_output_tokens` (thoughts, text and
+    images together; it bounds the price).
+    """
+
+    company = "Google"
+
+    def __init__(self, entry: ModelEntry, **options: Any) -> None:
+        super().__init__(entry, **options)
+        self._client = genai.Client(
+            api_key=self._key,
+            vertexai=False,
+            http_options=types.HttpOptions(
+                base_url=self.options.base_url,
+                timeout=math.ceil(self.options.timeout_s * 1000),
+                retry_options=types.HttpRetryOptions(attempts=1),  # tenacity's turn: see generators/api/attempts.py
+                httpx_client=http_client(self.options.timeout_s),
+            ),
+        )
+
+    def attempt_price(self, params: Mapping[str, Any]) -> float:
+        for name, known in (("image_size", SIZES), ("thinking_level", THINKING)):
+            if params.get(name) not in (None, *known):
+                raise BadInput(f"gemini-image: unknown {name} {params[name]!r}.", mend=f"One of: {', '.join(known)}.")
+        return gemini_attempt_price(params)
+
+    def _attempt(self, request: EditRequest, photo: Photo) -> EditOutcome:
+        params = request.params
+        level = params.get("thinking_level")
+        config = types.GenerateContentConfig(
+            response_modalities=["TEXT", "IMAGE"],  # without text, a refusal would come without words
+            seed=request.seed % 2**31,
+            max_output_tokens=params["max_output_tokens"],
+            image_config=types.ImageConfig(
+                aspect_ratio=nearest_aspect(photo.width, photo.height), image_size=params.get("image_size")
+            ),
+            thinking_config=types.ThinkingConfig(thinking_level=types.ThinkingLevel(level.upper())) if level else None,
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+        )
+        parts = [types.Part.from_bytes(data=photo.png, mime_type="image/png"), types.Part(text=request.instruction)]
+        contents = types.Content(role="user", parts=parts)
+        try:
+            answer = self._client.models.generate_content(model=self.revision, contents=contents, config=config)
+        except httpx.ConnectError:
+            raise TryAgain("Google cannot be reached.") from None
+        except httpx.TimeoutException:
+            raise self._timed_out(request) from None
+        except httpx.HTTPError:
+            raise self._unanswered("the connection broke before the whole answer was there.", request) from None
+        except errors.APIError as error:
+            return self._status(error, request)
+        except ValueError:  # no JSON, or not of the form that the client knows; its message holds the answer
+            raise self._unanswered("the answer cannot be read.", request) from None
+        return self._answer(answer, request)
+
+    def _answer(self, answer: types.GenerateContentResponse, request: EditRequest) -> EditOutcome:
+        cost = self._cost(answer.usage_metadata, request)
+        feedback = answer.prompt_feedback
+        if feedback is not None and feedback.block_reason is not None:
+            words = feedback.block_reason_message or f"The request was blocked: {feedback.block_reason.value}."
+            return EditOutcome("refused", reason=self._words(words), cost_usd=cost)
+        candidate = answer.candidates[0] if answer.candidates else None
+        parts = (candidate.content.parts if candidate and candidate.content else None) or []
+        # Drafts are thoughts; of the images that are not, the last is the one it means.
+        said = [part for part in parts if not part.thought]
+        images = [part.inline_data.data for part in said if part.inline_data and part.inline_data.data]
+        if images:
+            return self._picture(images[-1], cost, served_by=self._words(answer.model_version))
+        ending = candidate.finish_reason.value if candidate and candidate.finish_reason else "nothing"
+        text = " ".join(part.text for part in said if part.text)
+        words = self._words(text or (candidate.finish_message if candidate else "") or "")
+        if ending == "PUP_LIMITED_DISABLED":
+            raise JobFailed("Google has limited this account for breaking its policy.", mend="See the account's pages.")
+        if ending == "MAX_TOKENS":
+            limit = request.params["max_output_tokens"]
+            return EditOutcome("failed", reason=f"Google: no image within max_output_tokens ({limit}).", cost_usd=cost)
+        if ending in REFUSALS or words:
+            return EditOutcome("refused", reason=words or f"No image: {ending}.", cost_usd=cost)
+        raise TryAgain(f"Google: the answer holds no image ({ending}).", cost)
+
+    def _status(self, error: errors.APIError, request: EditRequest) -> EditOutcome:
+        words = self._words(error.message or error.status)
+        details = _details(error)
+        if any(detail.get("reason") == "API_KEY_INVALID" for detail in details):
+            raise self._key_refused()
+        if error.code == 429 and _exhausted(details):
+            return EditOutcome("failed", reason=f"Google: the quota is used up: {words}", retryable=True)
+        headers = getattr(error.response, "headers", None) or {}
+        wait_s = told_wait_s(headers)
+        return self._fault(error.code, words, _told_delay_s(details) if wait_s is None else wait_s, request)
+
+    def _cost(self, usage: types.GenerateContentResponseUsageMetadata | None, request: EditRequest) -> float:
+        if usage is None or usage.prompt_token_count is None:
+            return self.attempt_price(request.params)
+        given = usage.prompt_token_count + (usage.tool_use_prompt_token_count or 0)
+        made = usage.candidates_token_count or 0
+        text = sum(
+            detail.token_count or 0
+            for detail in usage.candidates_tokens_details or []
+            if detail.modality == types.MediaModality.TEXT
+        )
+        # Whatever is not said to be text has the higher price of an image.
+        images = max(0, made - text)
+        words = text + (usage.thoughts_token_count or 0)
+        return (given * GEMINI_IN + images * GEMINI_IMAGE_OUT + words * GEMINI_TEXT_OUT) / MILLION
+
+
+def nearest_aspect(width: int, height: int) -> str:
+    """The nearest (in logarithm) of the aspects that the API knows, such as `4:3`."""
+
+    def distance(aspect: str) -> float:
+        across, down = aspect.split(":")
+        return abs(math.log(int(across) / int(down)) - math.log(width / height))
+
+    return min(ASPECTS, key=distance)
+
+
+def _details(error: errors.APIError) -> list[dict[str, Any]]:
+    """The list `error.details` of an answer (google.rpc.ErrorInfo, RetryInfo, QuotaFailure)."""
+    body = error.details if isinstance(error.details, dict) else {}
+    inner = body.get("error", body)
+    details = inner.get("details") if isinstance(inner, dict) else None
+    return [detail for detail in details if isinstance(detail, dict)] if isinstance(details, list) else []
+
+
+def _told_delay_s(details: list[dict[str, Any]]) -> float | None:
+    for detail in details:
+        if delay := re.fullmatch(r"(\d+(?:\.\d+)?)s", str(detail.get("retryDelay", ""))):
+            return float(delay[1])
+    return None
+
+
+def _exhausted(details: list[dict[str, Any]]) -> bool:
+    """Whether what is used up is a day's or the account's quota, not that of a minute."""
+    violations = [one for detail in details for one in detail.get("violations") or [] if isinstance(one, dict)]
+    return any("PerDay" in str(one.get("quotaId", "")) for one in violations)

@@ -1,0 +1,216 @@
+"""What every local model shares: loading a diffusers pipeline with its options, batches by size, seeds."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, ClassVar
+
+from PIL import Image
+
+from editfhf.errors import BadInput
+from generators.base import EditOutcome, EditRequest, ModelEntry
+
+log = logging.getLogger(__name__)
+
+DTYPES = ("bfloat16", "float16", "float32")
+OFFLOADS = ("none", "model", "sequential")
+QUANTIZATIONS = ("none", "8bit", "4bit")
+# What every local model is planned with, beside parameters of its own; all of it changes pixels.
+LOAD_PARAMS = ("dtype", "quantization", "compile")
+LOAD_DEFAULTS: Mapping[str, Any] = {"dtype": "bfloat16", "quantization": "none", "compile": False}
+
+
+class DiffusersModel(ABC):
+    """An editing model that is a diffusers pipeline; one subclass for each pipeline class.
+
+    Noise is drawn on the CPU, one generator for each request, so a seed means the same noise on every device and in
+    every batch.
+
+    Args:
+        entry: of the registry.
+        revision, weights, dtype, device, offload, quantization, compile: see `generators.registry.load_model`.
+
+    Raises:
+        BadInput: an option is unknown or cannot be had on this machine; the weights cannot be had.
+    """
+
+    pipeline_class: ClassVar[str]
+    quantized_parts: ClassVar[tuple[str, ...]] = ("transformer",)
+
+    def __init__(
+        self,
+        entry: ModelEntry,
+        revision: str | None = None,
+        weights: str | None = None,
+        dtype: str = "bfloat16",
+        device: str = "auto",
+        offload: str = "none",
+        quantization: str = "none",
+        compile: bool = False,
+    ) -> None:
+        self.entry = entry
+        self.id = entry.id
+        self.revision = revision or entry.revision
+        _require(entry.id, "dtype", dtype, DTYPES)
+        _require(entry.id, "offload", offload, OFFLOADS)
+        _require(entry.id, "quantization", quantization, QUANTIZATIONS)
+        import torch
+
+        self.dtype = getattr(torch, dtype)
+        self.device = _device(entry.id, device)
+        if offload != "none" and self.device == "cpu":
+            raise BadInput(
+                f"{entry.id}: offload {offload!r} moves parts off a GPU, but it is to run on the processor.",
+                mend="Use offload `none`.",
+            )
+        # The adapters of several repositories share one revision text: commit+commit, in their order.
+        self.commits = self.revision.split("+")
+        self.pipeline = self._load(weights, _quantization_config(quantization, self.dtype, self.quantized_parts))
+        self.pipeline.set_progress_bar_config(disable=True)
+        self._place(offload)
+        if compile:
+            denoiser = "transformer" if hasattr(self.pipeline, "transformer") else "unet"
+            setattr(self.pipeline, denoiser, torch.compile(getattr(self.pipeline, denoiser)))
+
+    @abstractmethod
+    def arguments(
+        self, prompts: list[str], photos: list[Image.Image], generators: list[Any], params: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """How the pipeline is called on photos of one size (already resized), all with the same parameters."""
+
+    def components(self, weights: str | None) -> dict[str, Any]:  # noqa: ARG002
+        """Arguments of `from_pretrained` beside the usual ones; the place for parts that need a class of their own."""
+        return {}
+
+    def finish(self, images: list[Image.Image], photos: list[Image.Image]) -> list[Image.Image]:  # noqa: ARG002
+        """What becomes of the images that the pipeline made."""
+        return images
+
+    def edit(self, requests: Sequence[EditRequest]) -> list[EditOutcome]:
+        """Edit; requests of one size and the same parameters go through the pipeline together, `max_batch` at most.
+
+        Raises:
+            torch.OutOfMemoryError: too many at once for this device; nothing of the call is kept.
+        """
+        outcomes: list[EditOutcome] = []
+        for batch in self._batches(requests):
+            outcomes += self._edit_batch(batch)
+        return outcomes
+
+    def _batches(self, requests: Sequence[EditRequest]) -> Iterator[list[EditRequest]]:
+        for _, group in groupby(requests, key=lambda one: (self._size(one), sorted(map(str, one.params.items())))):
+            same = list(group)
+            for start in range(0, len(same), self.entry.max_batch):
+                yield same[start : start + self.entry.max_batch]
+
+    def _size(self, request: EditRequest) -> tuple[int, int]:
+        return self.entry.size.fit(request.source.width, request.source.height, request.params.get("max_pixels"))
+
+    def _edit_batch(self, batch: list[EditRequest]) -> list[EditOutcome]:
+        import torch
+
+        params = batch[0].params
+        photos = [self.entry.size.resize(one.source, params.get("max_pixels")) for one in batch]
+        generators = [torch.Generator("cpu").manual_seed(one.seed) for one in batch]
+        with torch.inference_mode():
+            output = self.pipeline(**self.arguments([one.instruction for one in batch], photos, generators, params))
+        blocked = getattr(output, "nsfw_content_detected", None) or [False] * len(batch)
+        images = self.finish(list(output.images), photos)
+        return [
+            EditOutcome("refused", reason="The pipeline's safety checker blanked the image.")
+            if is_blocked
+            else EditOutcome("image", image)
+            for image, is_blocked in zip(images, blocked, strict=True)
+        ]
+
+    # Loading
+
+    def _load(self, weights: str | None, quantization: Any) -> Any:
+        import diffusers
+
+        pipeline_class = getattr(diffusers, self.pipeline_class)
+        options: dict[str, Any] = {"torch_dtype": self.dtype, **self.components(weights)}
+        if quantization is not None:
+            options["quantization_config"] = quantization
+        if weights is None:
+            options["revision"] = self.commits[0]
+        with loading_faults(self.entry, weights):
+            return pipeline_class.from_pretrained(_folder(self.entry, weights) or self.entry.repository, **options)
+
+    def _place(self, offload: str) -> None:
+        if offload == "model":
+            self.pipeline.enable_model_cpu_offload(device=self.device)
+        elif offload == "sequential":
+            self.pipeline.enable_sequential_cpu_offload(device=self.device)
+        else:
+            self.pipeline.to(self.device)
+
+
+class loading_faults:  # noqa: N801 (a context manager that reads as a phrase)
+    """Turns what the Hub and the disk answer while weights are loaded into one sentence.
+
+    Raises:
+        BadInput: the terms were not accepted, the token is missing or wrong, the repository or revision does not exist,
+            the folder is no pipeline, the network is away.
+    """
+
+    def __init__(self, entry: ModelEntry, weights: str | None) -> None:
+        self.entry, self.weights = entry, weights
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        from generators.revisions import explain_hub_fault
+
+        if isinstance(error, OSError | ValueError | ImportError):
+            if self.weights is not None:
+                first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                raise BadInput(
+                    f"{self.entry.id}: {self.weights} cannot be loaded as a {self.entry.family}: {first}",
+                    mend="Name a folder that `save_pretrained` wrote, or leave `weights` out to use the Hub.",
+                ) from error
+            raise explain_hub_fault(self.entry, error) from error
+
+
+def _folder(entry: ModelEntry, weights: str | None) -> str | None:
+    if weights is None:
+        return None
+    folder = Path(weights).expanduser()
+    if not folder.is_dir():
+        raise BadInput(f"{entry.id}: the folder of its weights, {folder}, does not exist.", mend="Correct `weights`.")
+    return str(folder)
+
+
+def _require(model: str, option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise BadInput(f"{model}: {option} {value!r} is not known.", mend=f"Use one of: {', '.join(known)}.")
+
+
+def _device(model: str, device: str) -> str:
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = device.partition(":")
+    if kind not in ("cuda", "cpu") or (number and not number.isdigit()):
+        raise BadInput(f"{model}: device {device!r} is not known.", mend="Use auto, cuda, cuda:1, … or cpu.")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise BadInput(f"{model}: there is no {device} here ({count} GPUs).", mend="Use auto or cpu.")
+    return device
+
+
+def _quantization_config(quantization: str, dtype: Any, parts: tuple[str, ...]) -> Any:
+    if quantization == "none":
+        return None
+    from diffusers.quantizers import PipelineQuantizationConfig
+
+    arguments: dict[str, Any] = {"load_in_8bit": True}
+    if quantization == "4bit":
+        arguments = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+    return PipelineQuantizationConfig(
+        quant_backend=f"bitsandbytes_{quantization}", quant_kwargs=arguments, components_to_quantize=list(parts)
+    )

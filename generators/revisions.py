@@ -1,0 +1,161 @@
+"""Which version of its weights a model is run with: resolved to a commit when edits are planned, and then kept.
+
+The commit is part of every edit's id, so a branch that moves on the Hub cannot change an edit under its id.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from editfhf.errors import BadInput
+from editfhf.files import whole_file
+from editfhf.workspace import Workspace
+from generators.base import ModelEntry
+
+_FIRST_FILES = ("model_index.json", "README.md")  # one of them is fetched whatever is loaded
+KEPT = "models.json"  # in the workspace: model id → revision
+WHOLLY_HASHED = 16 * 2**20  # bytes; of larger files both ends and the size are hashed
+
+
+def planned_revisions(workspace: Workspace, entries: Sequence[ModelEntry]) -> dict[str, str]:
+    """Model id → the revision that its edits are planned with.
+
+    What the settings say (`generate.revisions`, or a folder of weights in `generate.options`) comes first, then what
+    an earlier plan resolved, then the Hub is asked; its answer is kept in the workspace.
+
+    Raises:
+        BadInput: the Hub cannot be asked, does not know the repository, or wants its terms accepted.
+    """
+    config = workspace.config.generate
+    path = workspace.root / KEPT
+    kept = _read_kept(path)
+    found: dict[str, str] = {}
+    for entry in entries:
+        weights = config.options.get(entry.id, {}).get("weights")
+        if entry.id in config.revisions:
+            found[entry.id] = config.revisions[entry.id]
+        elif weights is not None:
+            found[entry.id] = folder_revision(entry, weights)
+        elif not entry.repository:
+            found[entry.id] = entry.revision
+        else:
+            found[entry.id] = kept[entry.id] if entry.id in kept else hub_revision(entry)
+            kept[entry.id] = found[entry.id]
+    if kept != _read_kept(path):
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
+    return found
+
+
+def hub_revision(entry: ModelEntry) -> str:
+    """The commits of a model's repositories that the Hub names now, joined by `+`.
+
+    Raises:
+        BadInput: as `explain_hub_fault` says.
+    """
+    import httpx
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    commits = []
+    for repository in (entry.repository, *entry.more_repositories):
+        revision = entry.revision if repository == entry.repository else None
+        try:
+            commits.append(str(HfApi().model_info(repository, revision=revision, timeout=30).sha))
+        except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
+            raise explain_hub_fault(entry, error) from error
+    return "+".join(commits)
+
+
+def folder_revision(entry: ModelEntry, weights: str) -> str:
+    """`folder-` and 16 hex digits of a sha-256 over the names, sizes and contents of the files in a folder of weights.
+
+    Of a file above 16 MiB only the first and last 8 MiB are read: 40 GB take seconds, and a training run that wrote
+    other weights of the same size still changes both ends.
+
+    Raises:
+        BadInput: there is no such folder, or nothing is in it.
+    """
+    folder = Path(weights).expanduser()
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    if not files:
+        raise BadInput(
+            f"{entry.id}: the folder of its weights, {folder}, does not exist or is empty.",
+            mend="Correct `weights` under generate.options.",
+        )
+    digest = hashlib.sha256()
+    for path in files:
+        size = path.stat().st_size
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode())
+        with path.open("rb") as file:
+            digest.update(file.read(size if size <= WHOLLY_HASHED else WHOLLY_HASHED // 2))
+            if size > WHOLLY_HASHED:
+                file.seek(-WHOLLY_HASHED // 2, 2)
+                digest.update(file.read())
+    return f"folder-{digest.hexdigest()[:16]}"
+
+
+def explain_hub_fault(entry: ModelEntry, error: BaseException) -> BadInput:
+    """What the Hub's answer, or its silence, means for the user, in one sentence."""
+    from huggingface_hub import errors
+
+    response = getattr(error, "response", None)
+    cause: BaseException | None = error
+    while cause is not None and response is None:  # diffusers wraps the Hub's own errors in OSError
+        cause = cause.__cause__ or cause.__context__
+        response = getattr(cause, "response", None)
+    code = getattr(response, "status_code", None)
+    page = f"https://huggingface.co/{entry.repository}"
+    if isinstance(cause, errors.GatedRepoError) or code == 403:
+        return BadInput(
+            f"{entry.id}: {entry.repository} is given only to accounts that accepted its terms.",
+            mend=f"Accept them on {page}, then set HF_TOKEN (or run `hf auth login`).",
+        )
+    if isinstance(cause, errors.RevisionNotFoundError):
+        return BadInput(
+            f"{entry.id}: {entry.repository} has no revision {entry.revision!r}.",
+            mend="Correct it under generate.revisions.",
+        )
+    if code == 401 or isinstance(cause, errors.RepositoryNotFoundError):
+        return BadInput(
+            f"{entry.id}: the Hub does not show {entry.repository} to you (not there, or no valid token).",
+            mend="Set HF_TOKEN to a token of an account that may read it (or run `hf auth login`).",
+        )
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return BadInput(
+        f"{entry.id}: {entry.repository} cannot be had from the Hub: {first}",
+        mend=f"Check the network, or name a commit under generate.revisions and a folder of weights under "
+        f"generate.options: {{{entry.id}: {{weights: FOLDER}}}}.",
+    )
+
+
+def _read_kept(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        kept = None
+    if not isinstance(kept, dict) or not all(isinstance(value, str) for value in kept.values()):
+        raise BadInput(
+            f"{path} is damaged.", mend="Remove it: the Hub is asked again, and a model that moved gets new ids."
+        )
+    return kept
+
+
+def hub_access(entry: ModelEntry, revision: str) -> BadInput | None:
+    """What keeps this machine from loading a model's weights: None when they are here, or the Hub will give them."""
+    import httpx
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    repositories = (entry.repository, *entry.more_repositories)
+    for repository, commit in zip(repositories, revision.split("+"), strict=False):
+        if any(isinstance(try_to_load_from_cache(repository, name, revision=commit), str) for name in _FIRST_FILES):
+            continue
+        try:
+            HfApi().auth_check(repository)
+        except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
+            return explain_hub_fault(entry, error)
+    return None
