@@ -280,6 +280,8 @@ class Ledger:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         with connection:
+            # Two processes may open a new ledger at the same time: one makes it, the other waits.
+            connection.execute("BEGIN IMMEDIATE")
             connection.execute(_CREATE)
             connection.execute(_CREATE_RUNS)
             there = {row[1] for row in connection.execute("PRAGMA table_info(edits)")}

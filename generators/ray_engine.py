@@ -5,6 +5,7 @@ jobs and the images come back to the run, which alone writes: the nodes need no 
 """
 
 import os
+import socket
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -37,6 +38,8 @@ class RayEngine:
         self._started = not ray.is_initialized()
         if self._started:
             address = os.environ.get("RAY_ADDRESS")
+            if address:
+                _require_answer(address)
             try:
                 ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False)
             except (ConnectionError, RuntimeError, ValueError) as error:
@@ -65,6 +68,20 @@ class RayEngine:
     def close(self) -> None:
         if self._started:
             self._ray.shutdown()
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself tries an address for many minutes before it gives up."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # `auto` and the like
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise BadInput(
+            f"Ray cannot be reached at {address}: {error.strerror or error}.",
+            mend="Check RAY_ADDRESS, or unset it to use this machine alone.",
+        ) from error
 
 
 class RayWorker:

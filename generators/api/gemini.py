@@ -1,5 +1,6 @@
 """Gemini's image models through the Gemini API (`models.generateContent`), with Google's own client."""
 
+import base64
 import math
 import re
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from google.genai import errors, types
 from editfhf.errors import BadInput, JobFailed
 from generators.api.attempts import TryAgain, told_wait_s
 from generators.api.connection import http_client
+from generators.api.gemini_answer import Answer, Candidate, Usage
 from generators.api.pictures import Photo
 from generators.api.prices import GEMINI_IMAGE_OUT, GEMINI_IN, GEMINI_TEXT_OUT, MILLION, gemini_attempt_price
 from generators.api.remote import RemoteModel
@@ -69,11 +71,14 @@ class GeminiImages(RemoteModel):
             ),
             thinking_config=types.ThinkingConfig(thinking_level=types.ThinkingLevel(level.upper())) if level else None,
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+            should_return_http_response=True,
         )
         parts = [types.Part.from_bytes(data=photo.png, mime_type="image/png"), types.Part(text=request.instruction)]
         contents = types.Content(role="user", parts=parts)
         try:
-            answer = self._client.models.generate_content(model=self.revision, contents=contents, config=config)
+            called = self._client.models.generate_content(model=self.revision, contents=contents, config=config)
+            body = called.sdk_http_response.body if called.sdk_http_response else None
+            answer = Answer.model_validate_json(body or "")
         except httpx.ConnectError:
             raise TryAgain("Google cannot be reached.") from None
         except httpx.TimeoutException:
@@ -82,26 +87,28 @@ class GeminiImages(RemoteModel):
             raise self._unanswered("the connection broke before the whole answer was there.", request) from None
         except errors.APIError as error:
             return self._status(error, request)
-        except ValueError:  # no JSON, or not of the form that the client knows; its message holds the answer
+        except ValueError:  # no JSON, or of another form
             raise self._unanswered("the answer cannot be read.", request) from None
         return self._answer(answer, request)
 
-    def _answer(self, answer: types.GenerateContentResponse, request: EditRequest) -> EditOutcome:
+    def _answer(self, answer: Answer, request: EditRequest) -> EditOutcome:
         cost = self._cost(answer.usage_metadata, request)
         feedback = answer.prompt_feedback
-        if feedback is not None and feedback.block_reason is not None:
-            words = feedback.block_reason_message or f"The request was blocked: {feedback.block_reason.value}."
+        if feedback.block_reason:
+            words = feedback.block_reason_message or f"The request was blocked: {feedback.block_reason}."
             return EditOutcome("refused", reason=self._words(words), cost_usd=cost)
-        candidate = answer.candidates[0] if answer.candidates else None
-        parts = (candidate.content.parts if candidate and candidate.content else None) or []
+        candidate = answer.candidates[0] if answer.candidates else Candidate()
         # Drafts are thoughts; of the images that are not, the last is the one it means.
-        said = [part for part in parts if not part.thought]
-        images = [part.inline_data.data for part in said if part.inline_data and part.inline_data.data]
+        said = [part for part in candidate.content.parts if not part.thought]
+        images = [part.inline_data.data for part in said if part.inline_data.data]
         if images:
-            return self._picture(images[-1], cost, served_by=self._words(answer.model_version))
-        ending = candidate.finish_reason.value if candidate and candidate.finish_reason else "nothing"
-        text = " ".join(part.text for part in said if part.text)
-        words = self._words(text or (candidate.finish_message if candidate else "") or "")
+            try:
+                data = base64.b64decode(images[-1].replace("-", "+").replace("_", "/"))
+            except ValueError:
+                raise TryAgain("Google: the image does not decode (base64).", cost) from None
+            return self._picture(data, cost, served_by=self._words(answer.model_version))
+        ending = candidate.finish_reason
+        words = self._words(" ".join(part.text for part in said if part.text) or candidate.finish_message)
         if ending == "PUP_LIMITED_DISABLED":
             raise JobFailed("Google has limited this account for breaking its policy.", mend="See the account's pages.")
         if ending == "MAX_TOKENS":
@@ -109,7 +116,7 @@ class GeminiImages(RemoteModel):
             return EditOutcome("failed", reason=f"Google: no image within max_output_tokens ({limit}).", cost_usd=cost)
         if ending in REFUSALS or words:
             return EditOutcome("refused", reason=words or f"No image: {ending}.", cost_usd=cost)
-        raise TryAgain(f"Google: the answer holds no image ({ending}).", cost)
+        raise TryAgain(f"Google: the answer holds no image ({ending or 'no reason given'}).", cost)
 
     def _status(self, error: errors.APIError, request: EditRequest) -> EditOutcome:
         words = self._words(error.message or error.status)
@@ -122,19 +129,14 @@ class GeminiImages(RemoteModel):
         wait_s = told_wait_s(headers)
         return self._fault(error.code, words, _told_delay_s(details) if wait_s is None else wait_s, request)
 
-    def _cost(self, usage: types.GenerateContentResponseUsageMetadata | None, request: EditRequest) -> float:
-        if usage is None or usage.prompt_token_count is None:
+    def _cost(self, usage: Usage, request: EditRequest) -> float:
+        if usage.prompt_token_count is None:
             return self.attempt_price(request.params)
-        given = usage.prompt_token_count + (usage.tool_use_prompt_token_count or 0)
-        made = usage.candidates_token_count or 0
-        text = sum(
-            detail.token_count or 0
-            for detail in usage.candidates_tokens_details or []
-            if detail.modality == types.MediaModality.TEXT
-        )
+        given = usage.prompt_token_count + usage.tool_use_prompt_token_count
+        text = sum(one.token_count for one in usage.candidates_tokens_details if one.modality == "TEXT")
         # Whatever is not said to be text has the higher price of an image.
-        images = max(0, made - text)
-        words = text + (usage.thoughts_token_count or 0)
+        images = max(0, usage.candidates_token_count - text)
+        words = text + usage.thoughts_token_count
         return (given * GEMINI_IN + images * GEMINI_IMAGE_OUT + words * GEMINI_TEXT_OUT) / MILLION
 
 

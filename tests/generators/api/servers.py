@@ -187,8 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if behaviour.kind in ("rate_limited", "quota", "error", "wrong_key"):
-            headers = {"Retry-After": behaviour.retry_after} if behaviour.retry_after else {}
-            self._send(speech.status(behaviour), speech.error(behaviour), headers)
+            self._send(speech.status(behaviour), speech.error(behaviour), speech.headers(behaviour))
             return
         image = png(framed(received.photo, received.instruction))
         if behaviour.kind == "not_an_image":
@@ -225,7 +224,7 @@ class _Handler(BaseHTTPRequestHandler):
             for _ in range(100):
                 self.wfile.write(b" ")
                 self.wfile.flush()
-                time.sleep(0.03)
+                time.sleep(0.06)
             self.wfile.write(body[100:])
             return
         self.wfile.write(body)
@@ -246,6 +245,9 @@ class _Speech:
 
     def status(self, behaviour: Behaviour) -> int:
         return behaviour.status
+
+    def headers(self, behaviour: Behaviour) -> dict[str, str]:
+        return {}
 
     def error(self, behaviour: Behaviour) -> Any:
         raise NotImplementedError
@@ -273,6 +275,9 @@ class _OpenAI(_Speech):
         if texts.get("size", "auto") != f"{photo.width}x{photo.height}":
             raise Malformed(f"This server wants the photo at the size asked for, and got {photo.size}.")
         return Received("openai", texts["model"], texts["prompt"], photo, texts)
+
+    def headers(self, behaviour: Behaviour) -> dict[str, str]:
+        return {"Retry-After": behaviour.retry_after} if behaviour.retry_after else {}
 
     def error(self, behaviour: Behaviour) -> Any:
         code: str | None = {"rate_limited": "rate_limit_exceeded", "quota": "insufficient_quota"}.get(behaviour.kind)
@@ -331,6 +336,9 @@ class _Gemini(_Speech):
         if behaviour.status == 429:
             quota = "GenerateRequestsPerDayPerProject" if behaviour.kind == "quota" else "RequestsPerMinute"
             details = [{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": quota}]}]
+        if behaviour.retry_after:  # Google says it in the body
+            delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{behaviour.retry_after}s"}
+            details.append(delay)
         code = self.status(behaviour)
         return {"error": {"code": code, "message": words, "status": status.get(code, "INTERNAL"), "details": details}}
 

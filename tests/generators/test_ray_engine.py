@@ -1,0 +1,104 @@
+"""Generation on a real Ray, started on this machine: actors that die cost their jobs in flight, and those run again."""
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+
+import psutil
+import pytest
+
+from editfhf.errors import BadInput, JobFailed
+from generators.engines import engine_of
+from generators.runner import Selection, generate
+from tests.generators.conftest import N_PHOTOS, reword
+from tests.generators.test_runner import diary, state
+
+__all__ = ["diary"]
+EVERYTHING = N_PHOTOS * 3 * 2
+
+
+@pytest.fixture
+def ray_here(plugin, monkeypatch):
+    """A Ray of its own for the test: its actors have the environment of the test."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    yield ray
+    ray.shutdown()
+
+
+def actors() -> list[int]:
+    """The processes that hold a model now."""
+    return [one.pid for one in psutil.process_iter(["cmdline"]) if "ray::_Actor" in " ".join(one.info["cmdline"] or [])]
+
+
+def test_ray_makes_the_same_bytes_as_a_process_of_this_machine(ray_here, make_campaign, workspace):
+    generate(workspace)
+    other = make_campaign()
+    assert generate(other, start_engine=engine_of("ray")).made == EVERYTHING
+    assert state(other) == state(workspace)
+    (run,) = other.ledger.runs().values()
+    assert (run["engine"], run["ray"]) == ("ray", ray_here.__version__)
+
+
+def test_actors_killed_during_the_run_lose_no_edit_and_double_none(ray_here, make_campaign, diary):
+    workspace = make_campaign("[test/one]", "  params: {test/one: {seconds: 0.1}}\n")
+    killed: list[int] = []
+
+    def kill_some() -> None:
+        while len(killed) < 3:
+            time.sleep(0.05)
+            made = sum(status == "done" for status in workspace_now.ledger.statuses().values())
+            victims = actors()
+            if victims and made > 2 * len(killed):
+                os.kill(victims[0], signal.SIGKILL)
+                killed.append(victims[0])
+                while victims[0] in actors():
+                    time.sleep(0.02)
+
+    workspace_now = type(workspace).open(workspace.root)
+    killer = threading.Thread(target=kill_some, daemon=True)
+    killer.start()
+    counts = generate(workspace, start_engine=engine_of("ray", workers=2))
+    killer.join(timeout=5)
+    assert len(killed) == 3
+    assert (counts.made, counts.failed) == (N_PHOTOS * 3, 0)
+    worked_on = Counter(line for line in diary() if line.startswith("edit"))
+    # Each death costs the jobs of one actor in flight: only one is with the model at a time.
+    assert sum(worked_on.values()) <= N_PHOTOS * 3 + len(killed)
+    assert set(workspace.ledger.statuses().values()) == {"done"}
+
+
+def test_a_job_that_kills_its_actor_three_times_is_set_aside(ray_here, make_campaign):
+    workspace = make_campaign("[test/one]")
+    reword(workspace, "kill")
+    counts = generate(workspace, start_engine=engine_of("ray"))
+    assert (counts.failed, counts.made) == (1, N_PHOTOS * 3 - 1)
+
+
+@pytest.mark.parametrize(
+    ("start", "error", "message"),
+    [("refuse", BadInput, "test/one cannot be loaded"), ("die", JobFailed, "3 workers died before the model was loaded")],
+)
+def test_a_model_that_cannot_be_loaded_is_one_sentence(ray_here, make_campaign, start, error, message):
+    workspace = make_campaign("[test/one]", f"  options: {{test/one: {{start: {start}}}}}\n")
+    with pytest.raises(error, match=message):
+        generate(workspace, Selection(limit=2), engine_of("ray"))
+
+
+def test_a_cluster_without_room_for_the_model_is_one_sentence(ray_here, make_campaign):
+    workspace = make_campaign("[test/one]", "  options: {test/one: {gpus: 64}}\n")
+    with pytest.raises(BadInput, match="test/one needs 64 GPU of the Ray cluster, and it has"):
+        generate(workspace, start_engine=engine_of("ray"))
+
+
+def test_a_cluster_that_is_not_there_is_one_sentence(plugin, make_campaign, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(BadInput, match="Ray cannot be reached at 127.0.0.1:1: Connection refused"):
+        generate(make_campaign("[test/one]"), start_engine=engine_of("ray"))
+
+
+def test_an_unknown_engine_is_one_sentence():
+    with pytest.raises(BadInput, match="--engine slurm is not known.*local.*ray"):
+        engine_of("slurm")
