@@ -1,6 +1,7 @@
 """Where edited images lie: a folder, or anything that fsspec reaches (`s3://bucket/campaign`)."""
 
 import hashlib
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,12 @@ class ImageStore:
                 f"{self.url} cannot be reached: {_sentence(error)}",
                 mend="Check the network, then run the same command again: nothing is lost.",
             ) from error
+
+
+def _faults_of_clients() -> tuple[type[Exception], ...]:
+    """What the clients behind fsspec raise; boto's own are no OSErrors."""
+    boto = sys.modules.get("botocore.exceptions")
+    return (OSError, boto.BotoCoreError) if boto else (OSError,)
 
 
 def _sentence(error: Exception) -> str:

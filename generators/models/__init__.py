@@ -4,7 +4,7 @@ from importlib import import_module
 
 from generators.base import ModelEntry
 
-FAMILIES = ("instruct_pix2pix",)
+FAMILIES = ("instruct_pix2pix", "omnigen", "flux")
 
 
 def models() -> list[ModelEntry]:

@@ -114,6 +114,8 @@ class DiffusersModel(ABC):
         params = batch[0].params
         photos = [self.entry.size.resize(one.source, params.get("max_pixels")) for one in batch]
         generators = [torch.Generator("cpu").manual_seed(one.seed) for one in batch]
+        # Some pipelines draw more (OmniGen when it encodes the photo) and ask no generator for it.
+        torch.manual_seed(batch[0].seed)
         with torch.inference_mode():
             output = self.pipeline(**self.arguments([one.instruction for one in batch], photos, generators, params))
         blocked = getattr(output, "nsfw_content_detected", None) or [False] * len(batch)

@@ -79,7 +79,10 @@ def test_a_job_that_kills_its_actor_three_times_is_set_aside(ray_here, make_camp
 
 @pytest.mark.parametrize(
     ("start", "error", "message"),
-    [("refuse", BadInput, "test/one cannot be loaded"), ("die", JobFailed, "3 workers died before the model was loaded")],
+    [
+        ("refuse", BadInput, "test/one cannot be loaded"),
+        ("die", JobFailed, "3 workers died before the model was loaded"),
+    ],
 )
 def test_a_model_that_cannot_be_loaded_is_one_sentence(ray_here, make_campaign, start, error, message):
     workspace = make_campaign("[test/one]", f"  options: {{test/one: {{start: {start}}}}}\n")
