@@ -4,7 +4,7 @@ from importlib import import_module
 
 from generators.base import ModelEntry
 
-FAMILIES = ("instruct_pix2pix", "omnigen", "flux")
+FAMILIES = ("instruct_pix2pix", "omnigen", "flux", "flux2", "qwen_image", "longcat", "joyimage")
 
 
 def models() -> list[ModelEntry]:

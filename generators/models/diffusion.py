@@ -3,6 +3,7 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
@@ -84,6 +85,10 @@ class DiffusersModel(ABC):
         """Arguments of `from_pretrained` beside the usual ones; the place for parts that need a class of their own."""
         return {}
 
+    def during_call(self, photos: list[Image.Image]) -> AbstractContextManager[None]:  # noqa: ARG002
+        """What has to hold while the pipeline runs, for those that have no argument for it."""
+        return nullcontext()
+
     def finish(self, images: list[Image.Image], photos: list[Image.Image]) -> list[Image.Image]:  # noqa: ARG002
         """What becomes of the images that the pipeline made."""
         return images
@@ -116,7 +121,7 @@ class DiffusersModel(ABC):
         generators = [torch.Generator("cpu").manual_seed(one.seed) for one in batch]
         # Some pipelines draw more (OmniGen when it encodes the photo) and ask no generator for it.
         torch.manual_seed(batch[0].seed)
-        with torch.inference_mode():
+        with torch.inference_mode(), self.during_call(photos):
             output = self.pipeline(**self.arguments([one.instruction for one in batch], photos, generators, params))
         blocked = getattr(output, "nsfw_content_detected", None) or [False] * len(batch)
         images = self.finish(list(output.images), photos)
