@@ -217,8 +217,8 @@ class Ledger:
     def take_over(self, part: "Ledger", edit_ids: Sequence[str]) -> None:
         """Copy how these edits ended from another ledger, with what they cost; they have to be planned here."""
         columns = (
-            "status, image, width, height, n_bytes, reason, retryable, unchanged, seconds, device, served_by, attempts, "
-            "finished_at"
+            "status, image, width, height, n_bytes, reason, retryable, unchanged, seconds, device, served_by, "
+            "attempts, finished_at"
         )
         wanted = set(edit_ids)
         with part._transaction() as connection:

@@ -128,10 +128,10 @@ class ModelEntry:
     repository: str = ""
     more_repositories: tuple[str, ...] = ()
     gated: bool = False
-    licence: Licence = Licence("unknown")
+    licence: Licence = field(default_factory=lambda: Licence("unknown"))
     tasks: tuple[str, ...] = ()
     procedural: bool = False
-    size: SizePolicy = SizePolicy()
+    size: SizePolicy = field(default_factory=SizePolicy)
     source_params: tuple[str, ...] = ()
     default_params: Mapping[str, Any] = field(default_factory=dict)
     params_source: str = ""

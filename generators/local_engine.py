@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
@@ -100,10 +101,8 @@ class LocalWorker:
         self._process.wait()
 
     def _send(self, message: object) -> None:
-        try:
+        with suppress(OSError):  # it died: `_listen` finds out and tells those who wait
             self._pipe.send(message)
-        except OSError:
-            pass  # it died: `_listen` finds out and tells those who wait
 
     def _listen(self) -> None:
         while True:

@@ -34,8 +34,8 @@ class Plan:
         again = len({(edit.source_id, edit.task, edit.seed) for edit in self.edits}) - len(pairs)
         return (
             f"{len(self.edits)} edits: {len(pairs)} pairs of {len(photos)} photos ({min(photos.values())}–"
-            f"{max(photos.values())} each) and {len(tasks)} tasks ({min(tasks.values())}–{max(tasks.values())} each) by "
-            f"{len(self.entries)} models; {again} pairs again with another seed."
+            f"{max(photos.values())} each) and {len(tasks)} tasks ({min(tasks.values())}–{max(tasks.values())} each) "
+            f"by {len(self.entries)} models; {again} pairs again with another seed."
         )
 
 

@@ -108,7 +108,7 @@ def _disk_problems(workspace: Workspace, edits: EditsByModel) -> Iterator[BadInp
     free = shutil.disk_usage(workspace.root).free
     if needed > free:
         yield BadInput(
-            f"The images will take about {needed / 1e9:.1f} GB, and the disk of {workspace.root} has {free / 1e9:.1f} GB "
-            "left.",
+            f"The images will take about {needed / 1e9:.1f} GB, and the disk of {workspace.root} has "
+            f"{free / 1e9:.1f} GB left.",
             mend="Make room, take `--limit`, or set storage.images to a store elsewhere.",
         )

@@ -39,7 +39,8 @@ def load_model(model_id: str, **options: Any) -> EditModel:
             weights: a folder that holds the pipeline, instead of the repository.
             dtype: `bfloat16`, `float16` or `float32`.
             device: `auto` (a GPU where there is one), `cuda`, `cuda:1`, `cpu`.
-            offload: `none`, `model` (parts wait in main memory: less GPU memory, slower), `sequential` (least, slowest).
+            offload: `none`, `model` (parts wait in main memory: less GPU memory, slower), `sequential` (least memory,
+                slowest).
             quantization: `none`, `8bit` or `4bit` weights of the transformer (bitsandbytes through diffusers).
             compile: compile the denoiser with torch (faster after a slow first image).
         For APIs (`generators/api/`): base_url, timeout_s.

@@ -87,7 +87,7 @@ def generate(
     workspace: Workspace,
     selection: Selection = Selection(),
     start_engine: StartEngine | None = None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> RunCounts:
     """Plan all edits of a workspace and make those that are selected and missing.
 

@@ -75,6 +75,8 @@ class GeminiImages(RemoteModel):
         )
         parts = [types.Part.from_bytes(data=photo.png, mime_type="image/png"), types.Part(text=request.instruction)]
         contents = types.Content(role="user", parts=parts)
+        turned_away: errors.APIError | None = None
+        answer = Answer()
         try:
             called = self._client.models.generate_content(model=self.revision, contents=contents, config=config)
             body = called.sdk_http_response.body if called.sdk_http_response else None
@@ -86,10 +88,10 @@ class GeminiImages(RemoteModel):
         except httpx.HTTPError:
             raise self._unanswered("the connection broke before the whole answer was there.", request) from None
         except errors.APIError as error:
-            return self._status(error, request)
+            turned_away = error  # looked at below: what is raised from here would show the server's words, key and all
         except ValueError:  # no JSON, or of another form
             raise self._unanswered("the answer cannot be read.", request) from None
-        return self._answer(answer, request)
+        return self._status(turned_away, request) if turned_away else self._answer(answer, request)
 
     def _answer(self, answer: Answer, request: EditRequest) -> EditOutcome:
         cost = self._cost(answer.usage_metadata, request)

@@ -43,6 +43,7 @@ class OpenAIImages(RemoteModel):
 
     def _attempt(self, request: EditRequest, photo: Photo) -> EditOutcome:
         params = {name: value for name, value in request.params.items() if value is not None}
+        answer: object
         try:
             answer = self._client.images.edit(
                 model=self.revision,
@@ -60,9 +61,11 @@ class OpenAIImages(RemoteModel):
                 raise TryAgain(f"OpenAI cannot be reached at {self._client.base_url.host}.") from None
             raise self._unanswered("the connection broke before the whole answer was there.", request) from None
         except openai.APIStatusError as error:
-            return self._status(error, request)
+            answer = error  # looked at below: what is raised from here would show the server's words, key and all
         except (openai.OpenAIError, httpx.HTTPError, ValueError):
             raise self._unanswered("the answer cannot be read.", request) from None
+        if isinstance(answer, openai.APIStatusError):
+            return self._status(answer, request)
         if not isinstance(answer, ImagesResponse) or not answer.data or not answer.data[0].b64_json:
             raise self._unanswered("the answer holds no image.", request)
         cost = self._cost(answer, request)

@@ -39,6 +39,6 @@ def image_only_processor(name: str, location: str, subfolder: str, revision: str
 
     options = {"subfolder": subfolder, **({"revision": revision} if revision else {})}
     tokenizer = AutoTokenizer.from_pretrained(location, **options)
-    # Mean, standard deviation and patch sizes are those of the checkpoint: the class's own defaults are another model's.
+    # Mean, standard deviation and patch sizes are the checkpoint's: the class's own defaults are another model's.
     image_processor = Qwen2VLImageProcessorPil.from_pretrained(location, **options)
     return image_only_class(name)(image_processor, tokenizer, chat_template=tokenizer.chat_template)

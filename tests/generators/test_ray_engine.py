@@ -98,10 +98,10 @@ def test_a_cluster_without_room_for_the_model_is_one_sentence(ray_here, make_cam
 
 def test_a_cluster_that_is_not_there_is_one_sentence(plugin, make_campaign, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    with pytest.raises(BadInput, match="Ray cannot be reached at 127.0.0.1:1: Connection refused"):
+    with pytest.raises(BadInput, match=r"Ray cannot be reached at 127.0.0.1:1: Connection refused"):
         generate(make_campaign("[test/one]"), start_engine=engine_of("ray"))
 
 
 def test_an_unknown_engine_is_one_sentence():
-    with pytest.raises(BadInput, match="--engine slurm is not known.*local.*ray"):
+    with pytest.raises(BadInput, match=r"--engine slurm is not known.*local.*ray"):
         engine_of("slurm")

@@ -289,7 +289,7 @@ def test_wrong_names_are_told_with_the_closest(workspace, options, message):
 
 def test_an_unknown_parameter_is_told(make_campaign):
     workspace = make_campaign(more="  params: {test/one: {second: 1.0}}\n")
-    with pytest.raises(BadInput, match="test/one has no parameter 'second'.*It has: seconds"):
+    with pytest.raises(BadInput, match=r"test/one has no parameter 'second'.*It has: seconds"):
         generate(workspace)
 
 
@@ -334,6 +334,6 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(workspace, monkeypatch):
 def test_a_disk_that_is_too_small_is_known_before_the_run(workspace, monkeypatch):
     import shutil
 
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6, 1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10**6, 10**6, 1000))
     with pytest.raises(BadInput, match=r"The images will take about 0.0 GB.*0.0 GB left"):
         generate(workspace)

@@ -246,7 +246,7 @@ class _Speech:
     def status(self, behaviour: Behaviour) -> int:
         return behaviour.status
 
-    def headers(self, behaviour: Behaviour) -> dict[str, str]:
+    def headers(self, behaviour: Behaviour) -> dict[str, str]:  # noqa: ARG002
         return {}
 
     def error(self, behaviour: Behaviour) -> Any:

@@ -8,8 +8,8 @@ from tests.generators.api import servers
 from tests.generators.api.conftest import Remote
 from tests.generators.api.servers import CUT_BODY, OK, RATE_LIMITED, SERVER_ERROR
 
-# By hand from the price lists: 40 tokens of text at 5 $ a million, 1,024 of the photo at 8 $, 1,756 made at 30 $; and 1,100
-# at 1.50 $, 1,120 at 30 $, 10 of text and 200 of thoughts at 7.50 $.
+# By hand from the price lists: 40 tokens of text at 5 $ a million, 1,024 of the photo at 8 $, 1,756 made at 30 $; and
+# 1,100 at 1.50 $, 1,120 at 30 $, 10 of text and 200 of thoughts at 7.50 $.
 ONE_ANSWER = {"gpt-image": 0.061072, "gemini-image": 0.036825}
 ATTEMPT = {"gpt-image": gpt_attempt_price, "gemini-image": gemini_attempt_price}
 QUICK = [
