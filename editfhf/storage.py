@@ -102,7 +102,7 @@ class ImageStore:
                     f"{self.url}: {_sentence(error)}", mend="Make the bucket, or correct the name."
                 ) from error
             raise
-        except OSError as error:
+        except _faults_of_clients() as error:
             raise JobFailed(
                 f"{self.url} cannot be reached: {_sentence(error)}",
                 mend="Check the network, then run the same command again: nothing is lost.",

@@ -1,11 +1,12 @@
 """A workspace as it is after `analyze`, without a server: answers and opinions written by hand."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from editfhf.schema import DIMENSIONS, Answer, Rating, Region, stable_id
+from editfhf.schema import DIMENSIONS, Answer, Edit, Rating, Region, stable_id
 from editfhf.workspace import Workspace
 from tests.factories import make_workspace
 
@@ -16,8 +17,14 @@ WHEN = "2026-01-02T03:04:05+00:00"
 def make_answered(root: Path, n_sources: int = 6) -> Workspace:
     """Two people answered about every edit but the last; both marked the same box as an artifact."""
     workspace = make_workspace(root, n_sources, side=64)
+    answer(workspace, workspace.edits()[:-1])
+    return workspace
+
+
+def answer(workspace: Workspace, edits: Sequence[Edit]) -> None:
+    """Write the answers of two people about these edits, and the opinions that follow from them."""
     ratings, regions, answers, mos, consensus = [], [], [], [], []
-    for number, edit in enumerate(workspace.edits()[:-1]):
+    for number, edit in enumerate(edits):
         for person, score in (("ann", 2 + number % 3), ("bob", 3)):
             kind = "simulated"
             answers.append(Answer(edit.edit_id, person, kind, "combined", "answered", "", 30.0, WHEN))
@@ -51,4 +58,3 @@ def make_answered(root: Path, n_sources: int = 6) -> Workspace:
     for name, rows in (("ratings", ratings), ("regions", regions), ("answers", answers), ("mos", mos)):
         workspace.write_table(name, rows)
     workspace.write_table("consensus", consensus)
-    return workspace

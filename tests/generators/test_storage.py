@@ -10,6 +10,7 @@ import pytest
 from editfhf.errors import BadInput, JobFailed
 from editfhf.workspace import Workspace
 from generators.runner import generate
+from tests.editfhf.answered import answer
 from tests.generators.conftest import N_PHOTOS
 from tests.generators.test_runner import state
 
@@ -97,6 +98,7 @@ def test_a_dataset_is_built_from_images_in_a_bucket(bucket, make_campaign, tmp_p
 
     remote = make_campaign(more=storage("s3://campaigns/four", bucket), photos=4)
     generate(remote)
+    answer(remote, remote.edits())
     build_dataset(remote, tmp_path / "dataset")
     rows = sum(len(split) for split in datasets.load_dataset(str(tmp_path / "dataset")).values())
     assert rows == len(remote.edits()) > 0

@@ -30,6 +30,7 @@ def build_joyimage_edit(folder: Path) -> None:
     vae = AutoencoderKLWan(
         base_dim=8, z_dim=4, dim_mult=[1, 2, 2, 2], num_res_blocks=1, latents_mean=[0.0] * 4, latents_std=[1.0] * 4
     )
+    enliven(vae, 2.0)
     JoyImageEditPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(),
         vae=vae,

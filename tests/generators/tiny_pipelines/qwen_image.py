@@ -36,6 +36,7 @@ def build_qwen_image_edit(folder: Path) -> None:
         latents_mean=[0.0] * 4,
         latents_std=[1.0] * 4,
     )
+    enliven(vae, 3.0)
     QwenImageEditPlusPipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
         vae=vae,
