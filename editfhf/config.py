@@ -100,7 +100,7 @@ class Config(_Section):
         except (UnicodeDecodeError, yaml.YAMLError) as error:
             raise BadInput(f"{path} is not a text file in UTF-8: {error}.", mend="Save it as UTF-8.") from error
         if not isinstance(values, dict):
-            raise BadInput(f"{path}: line 1: settings are expected as `key: value`.", mend="See docs/configuration.md.")
+            raise BadInput(f"{path}: line 1: settings are expected as `key: value`.", mend="`editfhf init` writes a file with all of them.")
         try:
             config = cls.model_validate(values)
         except ValidationError as error:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import datasets
-import httpx
 
 from editfhf.dataset_schema import FOLDERS, features_of
-from editfhf.errors import BadInput
+from editfhf.errors import BadInput, hub_faults
 from editfhf.manifest import Manifest
 from editfhf.schema import SPLITS
 
@@ -47,7 +46,7 @@ def load(path_or_repo: str, config: str = "default") -> datasets.DatasetDict:
         raise BadInput(f"{path_or_repo} is neither a folder nor a name on the Hub.", mend="Name it as `user/name`.")
     try:
         return _with_all_splits(datasets.load_dataset(path_or_repo, config), config)
-    except (OSError, ValueError, httpx.HTTPError, datasets.exceptions.DatasetsError) as error:
+    except (*hub_faults(), ValueError, datasets.exceptions.DatasetsError) as error:
         # Not found, no network, no such config there: the libraries below raise a different class for each.
         raise BadInput(
             f"{path_or_repo} is not a folder here, and the Hub does not give it: {_cause(error)}.",

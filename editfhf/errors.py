@@ -1,5 +1,7 @@
 """The two ways in which a command of EditFHF ends badly. `cli.py` alone catches them."""
 
+import sys
+
 
 class EditFHFError(Exception):
     """A sentence for the user: what is wrong and where, and in `mend` how to set it right."""
@@ -26,3 +28,11 @@ class JobFailed(EditFHFError):
     """The job, or an item of it, failed; what was done before is kept. Exit code 1."""
 
     exit_code = 1
+
+
+def hub_faults() -> tuple[type[Exception], ...]:
+    """What a call of the Hub raises: its own errors, and those of the HTTP client below (httpx, lately httpx2)."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    clients = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
+    return (HfHubHTTPError, OSError, *(client.HTTPError for client in clients))

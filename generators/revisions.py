@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from editfhf.errors import BadInput
+from editfhf.errors import BadInput, hub_faults
 from editfhf.files import whole_file
 from editfhf.workspace import Workspace
 from generators.base import ModelEntry
@@ -54,16 +54,14 @@ def hub_revision(entry: ModelEntry) -> str:
     Raises:
         BadInput: as `explain_hub_fault` says.
     """
-    import httpx
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
 
     commits = []
     for repository in (entry.repository, *entry.more_repositories):
         revision = entry.revision if repository == entry.repository else None
         try:
             commits.append(str(HfApi().model_info(repository, revision=revision, timeout=30).sha))
-        except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
+        except hub_faults() as error:
             raise explain_hub_fault(entry, error) from error
     return "+".join(commits)
 
@@ -146,9 +144,7 @@ def _read_kept(path: Path) -> dict[str, str]:
 
 def hub_access(entry: ModelEntry, revision: str) -> BadInput | None:
     """What keeps this machine from loading a model's weights: None when they are here, or the Hub will give them."""
-    import httpx
     from huggingface_hub import HfApi, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError
 
     repositories = (entry.repository, *entry.more_repositories)
     for repository, commit in zip(repositories, revision.split("+"), strict=False):
@@ -156,6 +152,6 @@ def hub_access(entry: ModelEntry, revision: str) -> BadInput | None:
             continue
         try:
             HfApi().auth_check(repository)
-        except (HfHubHTTPError, httpx.HTTPError, OSError) as error:
+        except hub_faults() as error:
             return explain_hub_fault(entry, error)
     return None

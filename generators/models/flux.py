@@ -6,23 +6,29 @@ from typing import Any
 
 from PIL import Image
 
-from generators.base import Licence, ModelEntry
+from generators.base import Figure, Licence, ModelEntry
 from generators.models.calculation import bf16_memory, bf16_weights, seconds_on_h100
 from generators.models.diffusion import LOAD_DEFAULTS, LOAD_PARAMS, DiffusersModel, loading_faults
 from generators.sizes import SizePolicy
 
-# The prompt that ICEdit was trained with (arXiv 2504.20690, and scripts/inference.py of its repository).
+# The prompt of ICEdit (scripts/inference.py and scripts/gradio_demo.py of github.com/River-Zhang/ICEdit).
 DIPTYCH = (
     "A diptych with two side-by-side images of the same scene. On the right, the scene is exactly the same as on the "
     "left but {instruction}"
 )
 LORA_FILE = "pytorch_lora_weights.safetensors"
-FLUX_DENOISER, FLUX_TEXT = 11.9e9, 4.89e9  # parameters: transformer; T5-XXL encoder and CLIP-L
+# Parameters: transformer (counted in diffusers for the configuration of FLUX.1 [dev]; Fill has 11.90e9 as well);
+# T5-XXL encoder and CLIP-L.
+FLUX_DENOISER, FLUX_TEXT = 11.9e9, 4.89e9
 FLUX_LICENCE = Licence(
     "FLUX.1 [dev] Non-Commercial License",
     outputs="yes",
-    note="The weights may be used for non-commercial purposes only; the licence claims no ownership of outputs and lets "
-    "them be used for any purpose, but not to train a model that competes with FLUX.1 [dev].",
+    note='The weights may be used for non-commercial purposes only. 2(d): "We claim no ownership rights in and to the '
+    "Outputs. [...] You may use Output for any purpose (including for commercial purposes), except as expressly "
+    "prohibited herein. You may not use the Output to train, fine-tune or distill a model that is competitive with the "
+    'FLUX.1 [dev] Model." 4(a) rules out, for what the model produces too, surveillance and biometric processing. '
+    "Read in version 1.0; the first sentence on use of outputs is that of 1.1.1 too: "
+    "https://github.com/black-forest-labs/flux/blob/main/model_licenses/LICENSE-FLUX1-dev",
 )
 
 
@@ -111,7 +117,9 @@ def models() -> list[ModelEntry]:
             description="FLUX.1 Kontext [dev]: a rectified-flow transformer of 12 billion parameters.",
             licence=FLUX_LICENCE,
             default_params={"steps": 28, "guidance_scale": 2.5, "max_pixels": 1024 * 1024, **LOAD_DEFAULTS},
-            params_source="guidance 2.5 as on the model's page, 28 steps the pipeline's default for it",
+            params_source="guidance 2.5: https://github.com/black-forest-labs/flux/blob/main/src/flux/cli_kontext.py "
+            "(which takes 30 steps); 28 steps: the default of FluxKontextPipeline, whose example has guidance 2.5 "
+            "(https://huggingface.co/docs/diffusers/main/en/api/pipelines/flux)",
             load_params=LOAD_PARAMS,
             # Trained on about one megapixel; the list of sizes of its authors goes to 2.3 : 1.
             size=SizePolicy(multiple=16, max_pixels=1024 * 1024, min_pixels=1024 * 1024, max_aspect=2.4),
@@ -127,21 +135,26 @@ def models() -> list[ModelEntry]:
             family=ICEdit.pipeline_class,
             load=ICEdit,
             repository="black-forest-labs/FLUX.1-Fill-dev",
-            more_repositories=("sanaka87/ICEdit-normal-LoRA",),
+            more_repositories=("RiverZ/normal-lora",),
             revision="main",
             gated=True,
             description="ICEdit: FLUX.1 Fill [dev] with a LoRA completes a diptych of photo and edit.",
-            licence=FLUX_LICENCE,
+            licence=FLUX_LICENCE,  # of the base; the LoRA's own was not verified
             default_params={"steps": 28, "guidance_scale": 50.0, "max_pixels": 512 * 768, **LOAD_DEFAULTS},
-            params_source="scripts/inference.py of github.com/River-Zhang/ICEdit: 28 steps, guidance 50, width 512",
+            params_source="https://github.com/River-Zhang/ICEdit/blob/main/scripts/gradio_demo.py: 28 steps, "
+            "guidance 50, width 512",
             load_params=LOAD_PARAMS,
-            # Its authors resize photos to a width of 512; this keeps that area for any aspect.
+            # Its authors resize photos to a width of 512, whatever the height; this keeps that area for any aspect.
             size=SizePolicy(multiple=16, max_pixels=512 * 768, min_pixels=512 * 512, max_aspect=2.0),
             max_batch=4,
             batch_tolerance=2,
-            memory_gb=bf16_memory(FLUX_DENOISER + FLUX_TEXT),
+            memory_gb=Figure(35, "at 512 × 768, by its authors: README of https://github.com/River-Zhang/ICEdit"),
             weights_gb=bf16_weights(FLUX_DENOISER + FLUX_TEXT),
-            seconds_per_image=seconds_on_h100(FLUX_DENOISER, tokens=2 * 1536 + 512, steps=28),
+            # Calculated for an H100 as the others are, it would be 6 s.
+            seconds_per_image=Figure(
+                9.0,
+                '"about 9 seconds" by its authors, on a GPU they do not name: https://github.com/River-Zhang/ICEdit',
+            ),
             extra="generate",
         ),
     ]

@@ -10,7 +10,8 @@ from generators.models.calculation import bf16_memory, bf16_weights, seconds_on_
 from generators.models.diffusion import LOAD_DEFAULTS, LOAD_PARAMS, DiffusersModel
 from generators.sizes import SizePolicy
 
-DENOISER, TEXT = 3.88e9, 4.02e9  # parameters: transformer; Qwen3-4B
+# Parameters: transformer (counted in diffusers for 5 + 20 blocks of width 3072); Qwen3-4B.
+DENOISER, TEXT = 3.88e9, 4.02e9
 
 
 class Flux2Klein(DiffusersModel):
@@ -45,10 +46,15 @@ def models() -> list[ModelEntry]:
             revision="main",
             description="FLUX.2 [klein] 4B: distilled to four steps.",
             licence=Licence(
-                "Apache-2.0", outputs="yes", note="FLUX.1 Kontext [dev] of the same authors is non-commercial."
+                "Apache-2.0",
+                outputs="yes",
+                note="The licence says nothing of outputs; the other sizes but 4B are non-commercial "
+                "(https://github.com/black-forest-labs/flux2, table of models).",
             ),
             default_params={"steps": 4, "guidance_scale": 1.0, "max_pixels": 1024 * 1024, **LOAD_DEFAULTS},
-            params_source="the example on the model's page: 4 steps, guidance 1",
+            params_source='4 steps: https://github.com/black-forest-labs/flux2 ("Distilled (4-step)"); guidance 1, which '
+            "the distilled weights ignore: the example on https://huggingface.co/black-forest-labs/FLUX.2-klein-4B "
+            "(not verified)",
             load_params=LOAD_PARAMS,
             size=SizePolicy(multiple=16, max_pixels=1024 * 1024, min_pixels=512 * 512, max_aspect=3.0),
             max_batch=1,  # it shows every prompt of a batch all the photos

@@ -5,11 +5,20 @@ from typing import Any
 
 from PIL import Image
 
-from generators.base import Licence, ModelEntry
+from generators.base import Figure, Licence, ModelEntry
+from generators.models.calculation import bf16_memory, bf16_weights
 from generators.models.diffusion import LOAD_DEFAULTS, LOAD_PARAMS, DiffusersModel, loading_faults
 from generators.sizes import SizePolicy
 
 COSXL_EDIT_FILE = "cosxl_edit.safetensors"
+# Parameters: U-Net, CLIP-L, autoencoder, safety checker; for SDXL U-Net, both CLIPs, autoencoder. U-Nets and
+# autoencoders were counted in diffusers for their configurations with 8 input channels.
+SD15_PARAMETERS = 0.86e9 + 0.12e9 + 0.08e9 + 0.30e9
+SDXL_PARAMETERS = 2.57e9 + 0.82e9 + 0.08e9
+# FLOP of one pass of the U-Net for one image, counted by torch's FlopCounterMode: at 512 × 512, at 1024 × 1024.
+SD15_FLOP, SDXL_FLOP = 0.80e12, 6.76e12
+# A tenth of an H100's 989 TFLOP/s: an assumption, as small convolutions use a large GPU badly.
+UNET_FLOPS = 0.1 * 989e12
 # The schedule that CosXL was trained on: the example for `is_cosxl_edit` in the documentation of diffusers.
 COSXL_SCHEDULE: Mapping[str, Any] = {
     "sigma_min": 0.002,
@@ -21,6 +30,15 @@ COSXL_SCHEDULE: Mapping[str, Any] = {
 SD15_SIZE = SizePolicy(multiple=8, max_pixels=512 * 512, min_pixels=512 * 512)
 
 
+def _seconds_on_h100(flop: float, steps: int) -> Figure:
+    """GPU seconds of one image; three passes a step: with photo and words, with the photo alone, with neither."""
+    return Figure(
+        round(flop * steps * 3 / UNET_FLOPS, 1),
+        f"calculated, not measured: {flop / 1e12:g} TFLOP × {steps} steps × 3 passes at "
+        f"{UNET_FLOPS / 1e12:.0f} TFLOP/s (an H100 at a tenth, an assumption)",
+    )
+
+
 def models() -> list[ModelEntry]:
     """The entries of this family."""
     same: dict[str, Any] = {
@@ -30,6 +48,9 @@ def models() -> list[ModelEntry]:
         "load_params": LOAD_PARAMS,
         "max_batch": 8,
         "batch_tolerance": 2,
+        "memory_gb": bf16_memory(SD15_PARAMETERS),
+        "weights_gb": bf16_weights(SD15_PARAMETERS),
+        "seconds_per_image": _seconds_on_h100(SD15_FLOP, steps=100),
         "extra": "generate",
     }
     return [
@@ -38,7 +59,15 @@ def models() -> list[ModelEntry]:
             repository="timbrooks/instruct-pix2pix",
             revision="main",
             description="InstructPix2Pix: Stable Diffusion 1.5 trained on 454k generated pairs.",
-            licence=Licence("MIT", outputs="yes"),
+            licence=Licence(
+                "MIT, and CreativeML Open RAIL-M of Stable Diffusion",
+                outputs="yes",
+                note="The LICENSE of https://github.com/timothybrooks/instruct-pix2pix is MIT's with a reference: "
+                "checkpoints are derived from Stable Diffusion, \"further restrictions may apply\". Open RAIL-M, 6: "
+                "\"Licensor claims no rights in the Output You generate\"; its uses in attachment A are forbidden.",
+            ),
+            params_source="https://github.com/timothybrooks/instruct-pix2pix: guidance 7.5 and image guidance 1.5 "
+            "under \"Tips\", 100 steps and 512 pixels in the example",
             default_params={
                 "steps": 100, "guidance_scale": 7.5, "image_guidance_scale": 1.5, "max_pixels": 512 * 512,
                 **LOAD_DEFAULTS,
@@ -50,6 +79,16 @@ def models() -> list[ModelEntry]:
             repository="vinesmsuic/magicbrush-jul7",
             revision="main",
             description="InstructPix2Pix trained further on MagicBrush, photos edited by people.",
+            licence=Licence(
+                "CreativeML Open RAIL-M",
+                outputs="yes",
+                note="\"The model is released under CreativeML Open RAIL-M inherited from stable diffusion\", data and "
+                "code under CC-BY-4.0: https://github.com/OSU-NLP-Group/MagicBrush/blob/main/LICENSE. Open RAIL-M, 6: "
+                "\"Licensor claims no rights in the Output You generate\"; its uses in attachment A are forbidden. The "
+                "repository is another person's conversion of the weights; what it says itself was not verified.",
+            ),
+            params_source="https://github.com/OSU-NLP-Group/MagicBrush/blob/main/edit_cli_single_multi_turn.py: 100 "
+            "steps, guidance 7.5, image guidance 1.5, 512 pixels",
             default_params={
                 "steps": 100, "guidance_scale": 7.5, "image_guidance_scale": 1.5, "max_pixels": 512 * 512,
                 **LOAD_DEFAULTS,
@@ -62,7 +101,17 @@ def models() -> list[ModelEntry]:
             load=CosXLEdit,
             repository="stabilityai/cosxl",
             revision="main",
+            gated=True,
             description="CosXL Edit: SDXL trained on instructions with a cosine-continuous EDM schedule.",
+            licence=Licence(
+                "Stability AI Non-Commercial Research Community License (7 April 2024)",
+                outputs="unclear",
+                note="The weights are for research and other non-commercial uses; \"Derivative Works do not include "
+                "the output of any Model\", and whether outputs may be passed on it leaves to the user's own judgement "
+                "(2, read in the version of June 2024): https://huggingface.co/stabilityai/cosxl",
+            ),
+            params_source="its authors recommend none; 20 steps, guidance 7, 1024 pixels: the unofficial demo "
+            "https://huggingface.co/spaces/multimodalart/cosxl; image guidance 1.5: the pipeline's default",
             default_params={
                 "steps": 20, "guidance_scale": 7.0, "image_guidance_scale": 1.5, "max_pixels": 1024 * 1024,
                 **LOAD_DEFAULTS,
@@ -71,6 +120,9 @@ def models() -> list[ModelEntry]:
             load_params=LOAD_PARAMS,
             max_batch=4,
             batch_tolerance=2,
+            memory_gb=bf16_memory(SDXL_PARAMETERS),
+            weights_gb=Figure(6.9, "size of cosxl_edit.safetensors: https://huggingface.co/TIGER-Lab/cosxl/tree/main"),
+            seconds_per_image=_seconds_on_h100(SDXL_FLOP, steps=20),
             extra="generate",
         ),
     ]  # fmt: skip
@@ -101,7 +153,7 @@ class CosXLEdit(DiffusersModel):
     pipeline_class = "StableDiffusionXLInstructPix2PixPipeline"
     quantized_parts = ("unet",)
 
-    def components(self, weights: str | None) -> dict[str, Any]:
+    def components(self, weights: str | None) -> dict[str, Any]:  # noqa: ARG002
         return {"is_cosxl_edit": True}
 
     def arguments(

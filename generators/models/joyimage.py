@@ -11,7 +11,8 @@ from generators.models.diffusion import LOAD_DEFAULTS, LOAD_PARAMS, DiffusersMod
 from generators.models.image_processors import image_only_processor
 from generators.sizes import SizePolicy
 
-DENOISER, TEXT = 16.0e9, 8.77e9  # parameters: transformer; Qwen3-VL-8B
+# Parameters: transformer (counted in diffusers for the configuration on the Hub; "16B" by its authors); Qwen3-VL-8B.
+DENOISER, TEXT = 16.26e9, 8.77e9
 
 
 class JoyImageEdit(DiffusersModel):
@@ -56,11 +57,17 @@ def models() -> list[ModelEntry]:
             repository="jdopensource/JoyAI-Image-Edit-Diffusers",
             revision="main",
             description="JoyAI-Image-Edit: a transformer of 16 billion parameters.",
-            licence=Licence("Apache-2.0", outputs="yes", note="The licence says nothing of outputs."),
+            licence=Licence(
+                "Apache-2.0",
+                outputs="yes",
+                note="The licence says nothing of outputs (https://github.com/jd-opensource/JoyAI-Image).",
+            ),
             default_params={
                 "steps": 40, "guidance_scale": 4.0, "negative_prompt": "", "max_pixels": 1024 * 1024, **LOAD_DEFAULTS,
             },
-            params_source="the defaults of JoyImageEditPipeline in diffusers: 40 steps, guidance 4",
+            params_source="https://huggingface.co/docs/diffusers/en/api/pipelines/joyimage_edit: 40 steps, guidance 4. "
+            "Its authors' own https://github.com/jd-opensource/JoyAI-Image takes 50 by default and 30 in its example, "
+            "guidance 4 or 5 by version",
             load_params=LOAD_PARAMS,
             size=SizePolicy(multiple=64, max_pixels=1024 * 1024, min_pixels=1024 * 1024, max_aspect=3.0),
             max_batch=1,  # it resizes one photo for all prompts

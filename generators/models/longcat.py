@@ -12,7 +12,8 @@ from generators.models.diffusion import LOAD_DEFAULTS, LOAD_PARAMS, DiffusersMod
 from generators.models.image_processors import image_only_processor
 from generators.sizes import SizePolicy
 
-DENOISER, TEXT = 6.27e9, 8.29e9  # parameters: transformer; Qwen2.5-VL-7B
+# Parameters: transformer (counted in diffusers for 10 + 20 blocks; "6B" by its authors); Qwen2.5-VL-7B.
+DENOISER, TEXT = 6.27e9, 8.29e9
 
 
 class LongCatImageEdit(DiffusersModel):
@@ -61,11 +62,16 @@ def models() -> list[ModelEntry]:
             repository="meituan-longcat/LongCat-Image-Edit",
             revision="main",
             description="LongCat-Image-Edit: a transformer of 6 billion parameters.",
-            licence=Licence("Apache-2.0", outputs="yes", note="The licence says nothing of outputs."),
+            licence=Licence(
+                "Apache-2.0",
+                outputs="yes",
+                note="The licence says nothing of outputs (https://huggingface.co/meituan-longcat/LongCat-Image-Edit).",
+            ),
             default_params={
                 "steps": 50, "guidance_scale": 4.5, "negative_prompt": "", "max_pixels": 1024 * 1024, **LOAD_DEFAULTS,
             },
-            params_source="the example of LongCatImageEditPipeline in diffusers: 50 steps, guidance 4.5",
+            params_source="https://github.com/meituan-longcat/LongCat-Image, \"Run Image Editing (Standard Mode)\": 50 "
+            "steps, guidance 4.5, empty negative prompt",
             load_params=LOAD_PARAMS,
             size=SizePolicy(multiple=16, max_pixels=1024 * 1024, min_pixels=1024 * 1024, max_aspect=3.0),
             max_batch=1,  # it reads the first prompt of a list only

@@ -1,4 +1,4 @@
-"""OmniGen (Xiao et al., arXiv 2409.11340): one transformer over the words of the instruction and the photo's latents."""
+"""OmniGen (Xiao et al., arXiv 2409.11340): one transformer over the words and the photo's latents."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from generators.base import Licence, ModelEntry
-from generators.models.calculation import bf16_memory, bf16_weights, seconds_on_h100
+from generators.base import Figure, Licence, ModelEntry
+from generators.models.calculation import bf16_memory, bf16_weights
 from generators.models.diffusion import LOAD_DEFAULTS, LOAD_PARAMS, DiffusersModel
 from generators.sizes import SizePolicy
 
-PARAMETERS = 3.88e9 + 0.08e9  # transformer and autoencoder of SDXL
+# Transformer (its float32 file on the Hub has 15.5 GB) and autoencoder of SDXL.
+PARAMETERS = 3.88e9 + 0.08e9
 
 
 class OmniGen(DiffusersModel):
@@ -50,7 +51,7 @@ def image_only_processor() -> type:
     import torch
     from diffusers.pipelines.omnigen import processor_omnigen
 
-    class ImageOnlyProcessor(processor_omnigen.OmniGenMultiModalProcessor):  # type: ignore[misc]
+    class ImageOnlyProcessor(processor_omnigen.OmniGenMultiModalProcessor):
         def __init__(self, text_tokenizer: Any, max_image_size: int = 1024) -> None:
             self.text_tokenizer = text_tokenizer
             self.max_image_size = max_image_size
@@ -77,20 +78,30 @@ def models() -> list[ModelEntry]:
             repository="Shitao/OmniGen-v1-diffusers",
             revision="main",
             description="OmniGen v1: one transformer of 3.8 billion parameters for text and images alike.",
-            licence=Licence("MIT", outputs="yes", note="The licence says nothing of outputs."),
+            licence=Licence(
+                "MIT",
+                outputs="yes",
+                note="The licence says nothing of outputs (https://huggingface.co/Shitao/OmniGen-v1).",
+            ),
             default_params={
                 "steps": 50, "guidance_scale": 2.0, "image_guidance_scale": 1.6, "max_pixels": 1024 * 1024,
                 **LOAD_DEFAULTS,
             },
-            params_source="the example of an edit in the documentation of OmniGenPipeline: guidance 2, image guidance "
-            "1.6; 50 steps is its default",
+            params_source="https://huggingface.co/docs/diffusers/main/using-diffusers/omnigen, \"Image edit\": guidance "
+            "2, image guidance 1.6; 50 steps is the pipeline's default. Its authors: guidance \"between 2 and 3\" "
+            "(https://github.com/VectorSpaceLab/OmniGen/blob/main/docs/inference.md)",
             load_params=LOAD_PARAMS,
             size=SizePolicy(multiple=16, max_pixels=1024 * 1024, max_aspect=3.0),
             # One by one: it encodes the photos with draws from torch's own generator, which a batch would share.
             max_batch=1,
             memory_gb=bf16_memory(PARAMETERS),
             weights_gb=bf16_weights(PARAMETERS),
-            seconds_per_image=seconds_on_h100(3.88e9, tokens=4096 + 4096 + 100, steps=50, passes=3),
+            # Calculated for an H100 as the others are, it would be 24 s.
+            seconds_per_image=Figure(
+                66.0,
+                "on an A800 by its authors, photo and edit of 1024 × 1024, with a key-value cache that diffusers does "
+                "not have: https://github.com/VectorSpaceLab/OmniGen/blob/main/docs/inference.md",
+            ),
             extra="generate",
         )
     ]  # fmt: skip

@@ -12,7 +12,8 @@ from generators.models.diffusion import LOAD_DEFAULTS, LOAD_PARAMS, DiffusersMod
 from generators.models.image_processors import image_only_processor
 from generators.sizes import SizePolicy
 
-DENOISER, TEXT = 20.4e9, 8.29e9  # parameters: transformer; Qwen2.5-VL-7B
+# Parameters: transformer (counted in diffusers; "20B" in https://github.com/QwenLM/Qwen-Image); Qwen2.5-VL-7B.
+DENOISER, TEXT = 20.4e9, 8.29e9
 CONDITION_PIXELS = 384 * 384  # of the photo as the vision-language model sees it
 
 
@@ -65,13 +66,20 @@ def models() -> list[ModelEntry]:
             load=QwenImageEdit,
             repository="Qwen/Qwen-Image-Edit-2511",
             revision="main",
-            description="Qwen-Image-Edit of November 2025: a transformer of 20 billion parameters.",
-            licence=Licence("Apache-2.0", outputs="yes", note="The licence says nothing of outputs."),
+            description="Qwen-Image-Edit 2511 (weights of December 2025): a transformer of 20 billion parameters.",
+            licence=Licence(
+                "Apache-2.0",
+                outputs="yes",
+                note="The licence says nothing of outputs (https://huggingface.co/Qwen/Qwen-Image-Edit-2511; its tag "
+                "was not verified).",
+            ),
             default_params={
                 "steps": 40, "true_cfg_scale": 4.0, "negative_prompt": " ",
                 "max_pixels": 1024 * 1024, **LOAD_DEFAULTS,
             },
-            params_source="the example on the model's page: 40 steps, true_cfg_scale 4, negative prompt a space",
+            params_source="https://github.com/QwenLM/Qwen-Image, example of Qwen-Image-Edit-2511: 40 steps, "
+            "true_cfg_scale 4, negative prompt a space. (Its advice for the first version, to have instructions rewritten by a language "
+            "model, is not followed.)",
             load_params=LOAD_PARAMS,
             size=SizePolicy(multiple=32, max_pixels=1024 * 1024, min_pixels=1024 * 1024, max_aspect=3.0),
             max_batch=1,  # the pipeline refuses more than one prompt

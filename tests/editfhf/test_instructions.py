@@ -185,7 +185,7 @@ def test_the_seed_and_nothing_else_decides(tmp_path):
         workspace = make_workspace(tmp_path / name, n_sources=2)
         settings = workspace.root / "editfhf.yaml"
         settings.write_text(settings.read_text().replace("seed: 0 ", f"seed: {seed} "))
-        write_instructions(workspace)
+        write_instructions(Workspace.open(workspace.root))
         texts.append(workspace.instructions_path.read_text(encoding="utf-8-sig"))
     assert texts[0] == texts[1] != texts[2]
 
