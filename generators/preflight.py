@@ -108,7 +108,11 @@ def _disk_problems(workspace: Workspace, edits: EditsByModel) -> Iterator[BadInp
     free = shutil.disk_usage(workspace.root).free
     if needed > free:
         yield BadInput(
-            f"The images will take about {needed / 1e9:.1f} GB, and the disk of {workspace.root} has "
-            f"{free / 1e9:.1f} GB left.",
+            f"The images will take about {_amount(needed)}, and the disk of {workspace.root} has "
+            f"{_amount(free)} left.",
             mend="Make room, take `--limit`, or set storage.images to a store elsewhere.",
         )
+
+
+def _amount(n_bytes: float) -> str:
+    return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.2f} MB"

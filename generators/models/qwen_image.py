@@ -78,8 +78,8 @@ def models() -> list[ModelEntry]:
                 "max_pixels": 1024 * 1024, **LOAD_DEFAULTS,
             },
             params_source="https://github.com/QwenLM/Qwen-Image, example of Qwen-Image-Edit-2511: 40 steps, "
-            "true_cfg_scale 4, negative prompt a space. (Its advice for the first version, to have instructions rewritten by a language "
-            "model, is not followed.)",
+            "true_cfg_scale 4, negative prompt a space. (Its advice for the "
+            "first version, to have instructions rewritten by a language model, is not followed.)",
             load_params=LOAD_PARAMS,
             size=SizePolicy(multiple=32, max_pixels=1024 * 1024, min_pixels=1024 * 1024, max_aspect=3.0),
             max_batch=1,  # the pipeline refuses more than one prompt
