@@ -1,15 +1,17 @@
 """The commands of the ground floor: photos and instructions in, dataset out, and the demo of it all."""
 
 import shlex
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from editfhf import console
 from editfhf.console import JsonOption, WorkspaceOption
-from editfhf.errors import JobFailed
+from editfhf.errors import BadInput, JobFailed
 
 app = typer.Typer()
+SHOWN_CHANGES = 30
 
 
 @app.command(epilog="Example: editfhf init campaign --sources my-photos")
@@ -66,27 +68,57 @@ def flaws(as_json: JsonOption = False) -> None:
 def instruct(
     workspace: WorkspaceOption = ".",
     with_: Annotated[
-        str, typer.Option("--with", metavar="template|FILE.csv", help="Templates, or a file that somebody edited.")
+        str,
+        typer.Option(
+            "--with",
+            metavar="template|vlm|FILE.csv",
+            help="Templates, a vision-language model that looks at each photo, or a file that somebody edited.",
+        ),
     ] = "template",
     drop_missing: Annotated[
         bool, typer.Option("--drop-missing", help="Remove the instructions that the file does not have.")
+    ] = False,
+    vlm_model: Annotated[
+        str, typer.Option(metavar="MODEL", help="With `vlm`: a repository of the Hub, a folder, or the server's name.")
+    ] = "",
+    vlm_url: Annotated[
+        str, typer.Option(metavar="URL", help="With `vlm`: an OpenAI-compatible server; its key is in OPENAI_API_KEY.")
+    ] = "",
+    again: Annotated[
+        bool, typer.Option("--again", help="With `vlm`: ask also about photos that this model was asked about.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write what to do to which photo, as a CSV file that you may edit and give back."""
     from editfhf.instructions import write_instructions
+    from editfhf.vlm import open_vlm
     from editfhf.workspace import Workspace
 
+    if with_ != "vlm" and (vlm_model or vlm_url or again):
+        raise BadInput("--vlm-model, --vlm-url and --again are about a model.", mend="Add `--with vlm`.")
     opened = Workspace.open(workspace)
     counts = write_instructions(
-        opened, with_, drop_missing, track=lambda photos: console.track(photos, "Looking at photos")
+        opened,
+        with_,
+        drop_missing,
+        track=lambda photos: console.track(photos, "Looking at photos"),
+        vlm=open_vlm(opened.config.instruct, vlm_model, vlm_url) if with_ == "vlm" else None,
+        again=again,
     )
-    console.show(counts.as_row(), as_json=as_json)
-    if not as_json:
-        quoted = shlex.quote(workspace)
-        console.say(f"To change them: edit a copy of {opened.instructions_path}, then")
-        console.say(f"                editfhf instruct -w {quoted} --with COPY.csv")
-        console.say(f"Next: editfhf generate -w {quoted}")
+    # What a person's file changed can be read through; what templates or a model wrote is the whole CSV file.
+    changes = [asdict(one) for one in counts.changes] if with_ not in ("template", "vlm") else None
+    if as_json:
+        console.show(counts.as_row() if changes is None else {**counts.as_row(), "changes": changes}, as_json=True)
+        return
+    console.show(counts.as_row())
+    if changes:
+        console.show(changes, title="What the file changed")
+    quoted = shlex.quote(workspace)
+    if counts.photos_set_aside:
+        console.say(f"Set aside: {counts.photos_set_aside} photos; why: {opened.table_path('instructions_set_aside')}")
+    console.say(f"To change them: edit a copy of {opened.instructions_path}, then")
+    console.say(f"                editfhf instruct -w {quoted} --with COPY.csv")
+    console.say(f"Next: editfhf generate -w {quoted}")
 
 
 @app.command(epilog="Example: editfhf build -w campaign -o dataset")

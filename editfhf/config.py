@@ -24,6 +24,14 @@ class SourcesConfig(_Section):
     max_megapixels: Annotated[float, Field(gt=0, le=1000)] = 100.0
 
 
+class InstructConfig(_Section):
+    """Who writes instructions where no person and no template does: a vision-language model."""
+
+    vlm_model: Annotated[str, Field(min_length=1)] = "Qwen/Qwen3-VL-8B-Instruct"
+    vlm_base_url: str = ""
+    instructions_per_photo: Annotated[int, Field(ge=1, le=43)] = 43
+
+
 class GenerateConfig(_Section):
     """What is edited by which models."""
 
@@ -76,6 +84,7 @@ class Config(_Section):
     """All settings; each has a default, so an empty file is valid."""
 
     sources: SourcesConfig = SourcesConfig()
+    instruct: InstructConfig = InstructConfig()
     generate: GenerateConfig = GenerateConfig()
     storage: StorageConfig = StorageConfig()
     annotation: AnnotationConfig = AnnotationConfig()
@@ -100,7 +109,10 @@ class Config(_Section):
         except (UnicodeDecodeError, yaml.YAMLError) as error:
             raise BadInput(f"{path} is not a text file in UTF-8: {error}.", mend="Save it as UTF-8.") from error
         if not isinstance(values, dict):
-            raise BadInput(f"{path}: line 1: settings are expected as `key: value`.", mend="`editfhf init` writes a file with all of them.")
+            raise BadInput(
+                f"{path}: line 1: settings are expected as `key: value`.",
+                mend="`editfhf init` writes a file with all of them.",
+            )
         try:
             config = cls.model_validate(values)
         except ValidationError as error:
@@ -162,6 +174,11 @@ sources:
   licence: {licence}          # of photos that no photos.csv says more about; publish only what you may
   min_side: 64              # pixels; smaller photos are set aside
   max_megapixels: 100       # larger photos are set aside (a decompression bomb says it is huge)
+
+instruct:                   # for `editfhf instruct --with vlm`
+  vlm_model: Qwen/Qwen3-VL-8B-Instruct    # a repository of the Hub, a folder, or what the server calls it
+  vlm_base_url: ""          # empty: runs here (transformers); or such as http://localhost:8000/v1 (key: OPENAI_API_KEY)
+  instructions_per_photo: 43    # at most; one for each task
 
 generate:
   models:                   # `editfhf models` lists them

@@ -1,59 +1,68 @@
-"""Instructions: what to do to which photo. Written from templates, edited by people as a CSV file, read back."""
+"""Instructions: what to do to which photo. Written by templates or a model, edited by people as a CSV file."""
 
-import csv
-import difflib
-import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from editfhf.config import CONFIG_NAME, line_of_setting
-from editfhf.degradations import degrade
 from editfhf.errors import BadInput
-from editfhf.files import remove_leftovers, whole_file
-from editfhf.photo_content import describe_photo
-from editfhf.photo_file import encode_png, source_id_of
-from editfhf.phrasing import PhotoFacts, makes_sense, phrase, target_of
-from editfhf.schema import Instruction, Source, canonical_json, stable_id
-from editfhf.sheet import read_sheet
+from editfhf.files import remove_leftovers
+from editfhf.instruction_sheet import COLUMNS, Pair, pair_of, read_instruction_sheet, write_instruction_sheet
+from editfhf.schema import Instruction, Source
 from editfhf.tasks import TASKS, parse_slots, require_task
+from editfhf.template_instructions import Track, instructions_from_templates
+from editfhf.vlm import VisionLanguageModel, open_vlm
+from editfhf.vlm_instructions import VlmRun, ask_about_photos, is_from_vlm, settle
 from editfhf.workspace import Workspace
 
-__all__ = ["InstructionCounts", "parse_slots", "read_instructions", "write_instructions"]
+__all__ = [
+    "COLUMNS", "InstructionChange", "InstructionCounts", "configured_tasks", "parse_slots", "read_instructions",
+    "write_instructions",
+]  # fmt: skip
 
-REQUIRED = ("source_id", "task", "instruction")
-OPTIONAL = ("instruction_id", "target", "author", "reviewed")
-COLUMNS = ("instruction_id", "source_id", "photo", "task", "instruction", "target", "author", "reviewed")
-# Spreadsheets write truth in the language of their user.
-YES = {"true", "yes", "y", "1", "x", "wahr", "ja", "vrai", "oui", "verdadero", "sí"}
-NO = {"", "false", "no", "n", "0", "falsch", "nein", "faux", "non", "falso"}
-Track = Callable[[Sequence[Source]], Iterable[Source]]
-Pair = tuple[str, str]  # source_id, task: at most one instruction each
+
+@dataclass(frozen=True, slots=True)
+class InstructionChange:
+    """What became of the instruction for one photo and task: `change` is `added`, `changed` or `removed`.
+
+    `photo` is the file it was imported from; `before` and `after` are "" where there was, or is, none.
+    """
+
+    change: str
+    photo: str
+    source_id: str
+    task: str
+    before: str
+    after: str
 
 
 @dataclass
 class InstructionCounts:
     """The instructions there are now, and what became of them in this run.
 
-    `from_templates` were written by templates (now or before), `by_people` given or changed by somebody; `added`,
-    `changed`, `removed` and `unchanged` compare with what was there before. `derived_photos` were made worse on
-    purpose.
+    `from_templates` were written by templates and `by_vlm` by a vision-language model (now or before), `by_people`
+    given or changed by somebody; `added`, `changed`, `removed` and `unchanged` compare with what was there before, and
+    `changes` says it one by one. `derived_photos` were made worse on purpose. A vision-language model was asked about
+    `photos_asked` in this run; something of `photos_set_aside` was set aside, in this run or before, with the reason in
+    the table `instructions_set_aside`.
     """
 
     instructions: int = 0
     from_templates: int = 0
+    by_vlm: int = 0
     by_people: int = 0
     added: int = 0
     changed: int = 0
     removed: int = 0
     unchanged: int = 0
     derived_photos: int = 0
+    photos_asked: int = 0
+    photos_set_aside: int = 0
+    changes: list[InstructionChange] = field(default_factory=list)
 
     def as_row(self) -> dict[str, int]:
-        return asdict(self)
+        """The counts alone."""
+        return {name: value for name, value in asdict(self).items() if name != "changes"}
 
 
 def read_instructions(workspace: Workspace) -> list[Instruction]:
@@ -64,72 +73,57 @@ def read_instructions(workspace: Workspace) -> list[Instruction]:
     """
     if not workspace.instructions_path.is_file():
         return []
-    return _read_file(workspace.instructions_path, workspace.sources())
+    return read_instruction_sheet(workspace.instructions_path, workspace.sources())
 
 
 def write_instructions(
-    workspace: Workspace, with_: str | Path = "template", drop_missing: bool = False, track: Track = iter
+    workspace: Workspace,
+    with_: str | Path = "template",
+    drop_missing: bool = False,
+    track: Track = iter,
+    vlm: VisionLanguageModel | None = None,
+    again: bool = False,
 ) -> InstructionCounts:
-    """Write instructions from templates, or take those of a CSV file that a person edited.
+    """Write instructions from templates or with a vision-language model, or take those of a file that a person edited.
 
-    Templates write one for each (photo, task) that makes sense, and leave what people wrote. A file adds and changes;
-    what it does not mention stays, unless `drop_missing`.
+    Templates and models write one for each (photo, task) that makes sense, and leave what people wrote or reviewed. A
+    file adds and changes; what it does not mention stays, unless `drop_missing`.
 
     Args:
-        with_: `template`, or the path of a CSV file with the columns source_id, task, instruction (target, reviewed).
+        with_: `template`, `vlm`, or the path of a CSV file with the columns source_id, task, instruction (target,
+            reviewed).
         drop_missing: instructions that the file does not have are removed.
         track: wraps the photos that are looked at, to show progress.
+        vlm: the model that `vlm` asks; default: the one of the settings.
+        again: `vlm` asks also about photos that this model was asked about before.
 
     Raises:
-        BadInput: no photos, an unknown task in the settings, a wrong row in the file (its line is named).
+        BadInput: no photos, an unknown task in the settings, a wrong row in the file (its line is named), a model that
+            is not there.
+        JobFailed: the model's server cannot be asked any more; the answers so far are kept for the next run.
     """
     if not workspace.sources():
         raise BadInput(
             f"{workspace.root} has no photos yet.", mend=f"Run `editfhf init {workspace.root} --sources PHOTOS` first."
         )
+    run: VlmRun | None = None
     with workspace.lock("instruct"):
-        before = {_pair(one): one for one in read_instructions(workspace)}
+        before = {pair_of(one): one for one in read_instructions(workspace)}
         if str(with_) == "template":
             after = _from_templates(workspace, before, track)
+        elif str(with_) == "vlm":
+            run = ask_about_photos(
+                workspace, vlm or open_vlm(workspace.config.instruct), configured_tasks(workspace), track, again
+            )
+            after = _with_answers(workspace, before, run)
         else:
-            given = _read_file(Path(with_).expanduser(), workspace.sources())
+            given = read_instruction_sheet(Path(with_).expanduser(), workspace.sources())
             after = _merge({} if drop_missing else before, before, given)
-        _write_file(workspace, after)
-    return _count(before, {_pair(one): one for one in after}, workspace.sources())
-
-
-# From templates
-
-
-def _from_templates(workspace: Workspace, before: dict[Pair, Instruction], track: Track) -> list[Instruction]:
-    tasks = configured_tasks(workspace)
-    seed = workspace.config.generate.seed
-    remove_leftovers(workspace.sources_dir)
-    sources = workspace.sources()
-    derived = {(one.derived_from, _kind_of(one)): one for one in sources if one.derived_from}
-    written: dict[Pair, Instruction] = {}
-    for source in track([one for one in sources if not one.derived_from]):
-        pixels = workspace.read_image(source.file)
-        facts = PhotoFacts(source, pixels, describe_photo(pixels, source.subject_box))
-        for task_id in tasks:
-            task = TASKS[task_id]
-            text = phrase(task, facts, seed) if makes_sense(task, facts) else None
-            if text is None:
-                continue
-            about = source
-            if task.derived:
-                key = (source.source_id, task.derived)
-                if key not in derived:
-                    derived[key] = _derive(workspace, source, pixels, task.derived, seed)
-                about = derived[key]
-            one = _instruction(about.source_id, task_id, text, target_of(task, facts))
-            written[_pair(one)] = one
-    known = {source.source_id for source in sources}
-    new = [one for one in derived.values() if one.source_id not in known]
-    if new:
-        workspace.write_table("sources", [*sources, *new])
-    by_people = {pair: one for pair, one in before.items() if one.author != "template" or one.reviewed}
-    return list({**written, **by_people}.values())
+        write_instruction_sheet(workspace.instructions_path, after, workspace.sources())
+        if run:
+            settle(workspace, run)
+    counts = _count(before, {pair_of(one): one for one in after}, workspace.sources())
+    return replace(counts, photos_asked=run.asked, photos_set_aside=run.photos_set_aside) if run else counts
 
 
 def configured_tasks(workspace: Workspace) -> list[str]:
@@ -147,74 +141,30 @@ def configured_tasks(workspace: Workspace) -> list[str]:
     return [task_id for task_id in TASKS if not chosen or task_id in chosen]
 
 
-def _kind_of(source: Source) -> str:
-    return str(json.loads(source.degradation).get("kind", "")) if source.degradation else ""
+def _from_templates(workspace: Workspace, before: dict[Pair, Instruction], track: Track) -> list[Instruction]:
+    remove_leftovers(workspace.sources_dir)
+    tasks = configured_tasks(workspace)
+    photos = [one for one in workspace.sources() if not one.derived_from]
+    written = instructions_from_templates(workspace, photos, tasks, track)
+    others = [one for one in before.values() if one.author != "template" or one.reviewed]
+    return _by_pair(written, others)
 
 
-def _derive(workspace: Workspace, source: Source, pixels: np.ndarray, kind: str, seed: int) -> Source:
-    """A photo made worse: its file is written now, its row with the others."""
-    worse, done = degrade(pixels, kind, int(stable_id(str(seed), source.source_id, kind), 16) % 2**32)
-    image = Image.fromarray(worse)
-    source_id = source_id_of(image)
-    file = f"sources/{source_id}.png"
-    with whole_file(workspace.path_of(file)) as temporary:
-        temporary.write_bytes(encode_png(image))
-    return replace(
-        source,
-        source_id=source_id,
-        file=file,
-        origin=f"{source.origin} ({kind})",
-        derived_from=source.source_id,
-        degradation=canonical_json(done),
-    )
+def _with_answers(workspace: Workspace, before: dict[Pair, Instruction], run: VlmRun) -> list[Instruction]:
+    """What was there, with the new answers in place of what templates and models had written about their photos."""
+    remove_leftovers(workspace.sources_dir)
+    # The sources of derived tasks are made here, so no model need look at them: templates say all there is to say.
+    derived = [task for task in configured_tasks(workspace) if TASKS[task].derived]
+    worse = instructions_from_templates(workspace, run.photos, derived) if derived else []
+    answered = {one.source_id for one in run.instructions}
+    by_people = [one for one in before.values() if one.reviewed or not (one.author == "template" or is_from_vlm(one))]
+    others = [one for one in before.values() if one.source_id not in answered]
+    return _by_pair(others, worse, run.instructions, by_people)
 
 
-def _instruction(source_id: str, task: str, text: str, target: str) -> Instruction:
-    return Instruction(stable_id(source_id, task, text), source_id, task, text, target)
-
-
-# From a file
-
-
-def _read_file(path: Path, sources: Sequence[Source]) -> list[Instruction]:
-    known = {source.source_id for source in sources}
-    found: dict[Pair, tuple[int, Instruction]] = {}
-    for line, row in read_sheet(path, REQUIRED, OPTIONAL):
-        where = f"{path}: line {line}: "
-        if row["source_id"] not in known:
-            raise _unknown_source(where, row["source_id"], known)
-        require_task(row["task"], where)
-        one = _from_row(row, where)
-        if _pair(one) in found:
-            raise BadInput(
-                f"{where}line {found[_pair(one)][0]} has an instruction for {one.source_id} and {one.task} already.",
-                mend="A photo has one instruction for a task: remove one of the two lines.",
-            )
-        found[_pair(one)] = line, one
-    return [one for _, one in found.values()]
-
-
-def _from_row(row: dict[str, str], where: str) -> Instruction:
-    text = " ".join(row["instruction"].split())
-    if not text:
-        raise BadInput(f"{where}the instruction is empty.", mend="Write one, or remove the line.")
-    reviewed = row["reviewed"].casefold()
-    if reviewed not in YES | NO:
-        raise BadInput(f"{where}reviewed is {row['reviewed']!r}.", mend="Write `true` or `false`.")
-    one = _instruction(row["source_id"], row["task"], text, row["target"])
-    if one.instruction_id != row["instruction_id"]:
-        # The id is made from the text: a person wrote this line, or changed it.
-        return replace(one, author="file", reviewed=True)
-    return replace(one, author=row["author"] or "file", reviewed=reviewed in YES)
-
-
-def _unknown_source(where: str, source_id: str, known: set[str]) -> BadInput:
-    close = difflib.get_close_matches(source_id, known, 1)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    return BadInput(
-        f"{where}no photo has the source_id {source_id!r}.",
-        mend=f"{hint}A spreadsheet may have taken it for a number: import that column as text.",
-    )
+def _by_pair(*groups: Iterable[Instruction]) -> list[Instruction]:
+    """One instruction for a photo and task: that of the last group."""
+    return list({pair_of(one): one for group in groups for one in group}.values())
 
 
 def _merge(
@@ -222,63 +172,61 @@ def _merge(
 ) -> list[Instruction]:
     merged = dict(kept)
     for one in given:
-        old = before.get(_pair(one))
+        old = before.get(pair_of(one))
         if old is None or (old.text, old.target) != (one.text, one.target):
             one = replace(one, author="file", reviewed=True)
         elif old.reviewed or one.reviewed:
             one = replace(old, reviewed=True)
         else:
             one = old
-        merged[_pair(one)] = one
+        merged[pair_of(one)] = one
     return list(merged.values())
-
-
-# On disk
-
-
-def _write_file(workspace: Workspace, instructions: list[Instruction]) -> None:
-    sources = workspace.sources()
-    place = {source.source_id: position for position, source in enumerate(sources)}
-    origin = {source.source_id: source.origin for source in sources}
-    task_place = {task: position for position, task in enumerate(TASKS)}
-    ordered = sorted(instructions, key=lambda one: (place[one.source_id], task_place[one.task]))
-    # With a byte order mark, or Excel takes UTF-8 for something else.
-    with (
-        whole_file(workspace.instructions_path) as temporary,
-        temporary.open("w", encoding="utf-8-sig", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for one in ordered:
-            photo = _plain_text(origin[one.source_id])
-            reviewed = "true" if one.reviewed else "false"
-            writer.writerow(
-                [one.instruction_id, one.source_id, photo, one.task, one.text, one.target, one.author, reviewed]
-            )
-
-
-def _plain_text(cell: str) -> str:
-    # A file name that begins like a formula would be run as one by a spreadsheet.
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@")) else cell
-
-
-def _pair(one: Instruction) -> Pair:
-    return one.source_id, one.task
 
 
 def _count(
     before: dict[Pair, Instruction], after: dict[Pair, Instruction], sources: Sequence[Source]
 ) -> InstructionCounts:
-    shared = before.keys() & after.keys()
-    changed = sum(before[pair] != after[pair] for pair in shared)
+    changes = _compare(before, after, sources)
+    happened = [one.change for one in changes]
     from_templates = sum(one.author == "template" for one in after.values())
+    by_vlm = sum(is_from_vlm(one) for one in after.values())
     return InstructionCounts(
         instructions=len(after),
         from_templates=from_templates,
-        by_people=len(after) - from_templates,
-        added=len(after.keys() - before.keys()),
-        changed=changed,
-        removed=len(before.keys() - after.keys()),
-        unchanged=len(shared) - changed,
+        by_vlm=by_vlm,
+        by_people=len(after) - from_templates - by_vlm,
+        added=happened.count("added"),
+        changed=happened.count("changed"),
+        removed=happened.count("removed"),
+        unchanged=len(after) - happened.count("added") - happened.count("changed"),
         derived_photos=sum(bool(source.derived_from) for source in sources),
+        changes=changes,
     )
+
+
+def _compare(
+    before: dict[Pair, Instruction], after: dict[Pair, Instruction], sources: Sequence[Source]
+) -> list[InstructionChange]:
+    """What is not the same, in the order of photos and tasks."""
+    place = {source.source_id: position for position, source in enumerate(sources)}
+    task_place = {task: position for position, task in enumerate(TASKS)}
+    changes = []
+    for pair in sorted(before.keys() | after.keys(), key=lambda pair: (place[pair[0]], task_place[pair[1]])):
+        old, new = before.get(pair), after.get(pair)
+        if old != new:
+            change = "added" if old is None else "removed" if new is None else "changed"
+            photo = sources[place[pair[0]]].origin
+            changes.append(InstructionChange(change, photo, *pair, _in_words(old, new), _in_words(new, old)))
+    return changes
+
+
+def _in_words(one: Instruction | None, other: Instruction | None) -> str:
+    """The text of an instruction, and of the rest what its other version has not."""
+    if one is None:
+        return ""
+    words = one.text
+    if other and one.target != other.target:
+        words += f" [about: {one.target or 'the whole picture'}]"
+    if other and one.text == other.text and one.reviewed != other.reviewed:
+        words += " [reviewed]" if one.reviewed else " [not reviewed]"
+    return words

@@ -66,6 +66,30 @@ class Instruction:
 
 
 @dataclass(frozen=True, slots=True)
+class VlmAnswer:
+    """What a vision-language model answered about one photo, word for word, when it was asked about these `tasks`.
+
+    `refusal` says why it would not answer ("" when it did).
+    """
+
+    source_id: str
+    model: str
+    tasks: list[str]
+    answer: str
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsideInstruction:
+    """What a model wrote about a photo and could not be taken: why, and its words ("" when it gave none)."""
+
+    source_id: str
+    model: str
+    reason: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Edit:
     """An edited image that is planned (`image` is "") or made. `image` is relative to the workspace."""
 
@@ -226,6 +250,7 @@ _ARROW_TYPES: dict[Any, pa.DataType] = {
     int: pa.int32(),
     float: pa.float64(),
     bool: pa.bool_(),
+    list[str]: pa.list_(pa.string()),
     Polygon: _POLYGON,
     tuple[float, float, float, float] | None: _BOX,
 }
@@ -239,6 +264,8 @@ def _columns_of(record: type) -> pa.Schema:
 TABLES: dict[str, pa.Schema] = {
     "sources": _columns_of(Source),
     "sources_set_aside": pa.schema([("file", pa.string()), ("reason", pa.string())]),
+    "vlm_answers": _columns_of(VlmAnswer),
+    "instructions_set_aside": _columns_of(SetAsideInstruction),
     "splits": pa.schema([("source_id", pa.string()), ("split", pa.string())]),
     "ratings": _columns_of(Rating),
     "regions": _columns_of(Region),

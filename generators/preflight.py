@@ -108,8 +108,7 @@ def _disk_problems(workspace: Workspace, edits: EditsByModel) -> Iterator[BadInp
     free = shutil.disk_usage(workspace.root).free
     if needed > free:
         yield BadInput(
-            f"The images will take about {_amount(needed)}, and the disk of {workspace.root} has "
-            f"{_amount(free)} left.",
+            f"The images will take about {_amount(needed)}, and the disk of {workspace.root} has {_amount(free)} left.",
             mend="Make room, take `--limit`, or set storage.images to a store elsewhere.",
         )
 

@@ -53,8 +53,8 @@ def models() -> list[ModelEntry]:
             ),
             default_params={"steps": 4, "guidance_scale": 1.0, "max_pixels": 1024 * 1024, **LOAD_DEFAULTS},
             params_source='4 steps: https://github.com/black-forest-labs/flux2 ("Distilled (4-step)"); guidance 1, '
-            "which the distilled weights ignore: the example on https://huggingface.co/black-forest-labs/FLUX.2-klein-4B "
-            "(not verified)",
+            "which the distilled weights ignore: the example on "
+            "https://huggingface.co/black-forest-labs/FLUX.2-klein-4B (not verified)",
             load_params=LOAD_PARAMS,
             size=SizePolicy(multiple=16, max_pixels=1024 * 1024, min_pixels=512 * 512, max_aspect=3.0),
             max_batch=1,  # it shows every prompt of a batch all the photos

@@ -5,10 +5,10 @@ from typing import Any
 
 from PIL import Image
 
+from editfhf.qwen_processors import image_only_processor
 from generators.base import Licence, ModelEntry
 from generators.models.calculation import bf16_memory, bf16_weights, seconds_on_h100
 from generators.models.diffusion import LOAD_DEFAULTS, LOAD_PARAMS, DiffusersModel
-from generators.models.image_processors import image_only_processor
 from generators.sizes import SizePolicy
 
 # Parameters: transformer (counted in diffusers for the configuration on the Hub; "16B" by its authors); Qwen3-VL-8B.

@@ -88,8 +88,8 @@ def models() -> list[ModelEntry]:
                 **LOAD_DEFAULTS,
             },
             params_source="https://huggingface.co/docs/diffusers/main/using-diffusers/omnigen, \"Image edit\": "
-            "guidance 2, image guidance 1.6; 50 steps is the pipeline's default. Its authors: guidance \"between 2 and 3\" "
-            "(https://github.com/VectorSpaceLab/OmniGen/blob/main/docs/inference.md)",
+            "guidance 2, image guidance 1.6; 50 steps is the pipeline's default. Its authors: \"between 2 "
+            "and 3\" (https://github.com/VectorSpaceLab/OmniGen/blob/main/docs/inference.md)",
             load_params=LOAD_PARAMS,
             size=SizePolicy(multiple=16, max_pixels=1024 * 1024, max_aspect=3.0),
             # One by one: it encodes the photos with draws from torch's own generator, which a batch would share.

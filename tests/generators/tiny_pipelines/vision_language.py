@@ -11,7 +11,7 @@ from transformers import (
     Qwen3VLForConditionalGeneration,
 )
 
-from generators.models.image_processors import image_only_class
+from editfhf.qwen_processors import image_only_class
 from tests.generators.tiny_pipelines.text import enliven, qwen_tokenizer
 
 HIDDEN = 32

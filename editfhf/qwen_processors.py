@@ -31,8 +31,8 @@ def image_only_class(name: str) -> type:
     return ImageOnlyProcessor
 
 
-def image_only_processor(name: str, location: str, subfolder: str, revision: str | None) -> Any | None:
-    """The processor in a pipeline's folder or repository; None where torchvision is there and the real one can load."""
+def image_only_processor(name: str, location: str, subfolder: str = "", revision: str | None = None) -> Any | None:
+    """The processor in a model's folder or repository; None where torchvision is there and the real one can load."""
     if find_spec("torchvision") is not None:
         return None
     from transformers import AutoTokenizer, Qwen2VLImageProcessorPil

@@ -1,0 +1,185 @@
+"""Vision-language models that can be asked about photos: on this machine, or behind an OpenAI-compatible endpoint."""
+
+import base64
+import io
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from PIL import Image
+
+from editfhf.config import InstructConfig
+from editfhf.errors import BadInput, JobFailed
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+# Sent where no key is set: servers on one's own machine take any, and the client insists on one.
+NO_KEY = "none"
+OPENAI_HOST = "api.openai.com"
+REQUESTS_AT_ONCE = 4
+TIMEOUT_S = 180.0
+RETRIES = 4  # of a request; the client waits as long as the server says, at most a minute or so
+JPEG_QUALITY = 92  # of 100: no loss that matters to somebody who says what is on the photo, a tenth of a PNG
+LONGEST_WORDS = 300  # characters kept of what a server says
+EMPTY_ACCOUNT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
+REFUSALS = ("content_policy_violation", "moderation_blocked", "content_filter")
+
+
+class Refused(Exception):
+    """The model saw the photo and would not answer. Asking again gives the same."""
+
+
+class Unanswered(Exception):
+    """No answer came about this photo (an overloaded server, a time-out); a later run may get one."""
+
+
+class VisionLanguageModel(Protocol):
+    """Somebody who looks at images and answers in words.
+
+    Attributes:
+        name: as its maker or its server calls it.
+        concurrency: how many threads may ask at once.
+    """
+
+    name: str
+    concurrency: int
+
+    def ask(self, images: Sequence[Image.Image], prompt: str, schema: dict[str, Any]) -> str:
+        """The answer, word for word: JSON of this schema, if the model does what it was asked to.
+
+        Raises:
+            Refused, Unanswered: about these images; another question may be answered.
+            BadInput, JobFailed: no question can be answered.
+        """
+        ...
+
+
+def open_vlm(settings: InstructConfig, model: str = "", base_url: str = "") -> VisionLanguageModel:
+    """The model of the settings, or the one named here. Nothing is loaded, and nobody asked, before the first question.
+
+    Args:
+        model: a repository of the Hub, a folder, or the name that the server knows.
+        base_url: of an OpenAI-compatible server, such as http://localhost:8000/v1; without one, the model runs here.
+
+    Raises:
+        BadInput: not a URL, or no key for OpenAI's own server.
+    """
+    model, base_url = model or settings.vlm_model, base_url or settings.vlm_base_url
+    if base_url:
+        return EndpointModel(model, base_url)
+    from editfhf.vlm_local import LocalModel
+
+    return LocalModel(model)
+
+
+class EndpointModel:
+    """A model behind any server that speaks OpenAI's chat completions with images and JSON schemas (vLLM, SGLang …).
+
+    The key comes from the environment variable OPENAI_API_KEY alone.
+    """
+
+    concurrency = REQUESTS_AT_ONCE
+
+    def __init__(self, name: str, base_url: str, timeout_s: float = TIMEOUT_S, retries: int = RETRIES) -> None:
+        self.name = name
+        self._url = base_url
+        self._timeout_s, self._retries = timeout_s, retries
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise BadInput(f"{base_url!r} is not the URL of a server.", mend="Such as http://localhost:8000/v1.")
+        self._host = parts.hostname
+        self._key = os.environ.get(KEY_VARIABLE, "").strip() or NO_KEY
+        if self._key == NO_KEY and self._host == OPENAI_HOST:
+            raise BadInput(f"{OPENAI_HOST} needs a key.", mend=f"`export {KEY_VARIABLE}=…` before the run.")
+        if not (self._key.isascii() and self._key.isprintable()) or " " in self._key:
+            # The client would say so with the key in its message.
+            raise BadInput(f"{KEY_VARIABLE} does not hold a key: no key has such letters.", mend="Copy it again.")
+
+    @cached_property
+    def _client(self) -> Any:
+        try:
+            import openai
+        except ImportError:
+            raise BadInput(
+                "Asking a server needs the package openai.", mend="Run `pip install 'editfhf[api]'`."
+            ) from None
+        return openai.OpenAI(api_key=self._key, base_url=self._url, timeout=self._timeout_s, max_retries=self._retries)
+
+    def ask(self, images: Sequence[Image.Image], prompt: str, schema: dict[str, Any]) -> str:
+        client = self._client
+        import openai
+
+        pictures = [{"type": "image_url", "image_url": {"url": _data_url(image)}} for image in images]
+        try:
+            completion = client.chat.completions.create(
+                model=self.name,
+                messages=[{"role": "user", "content": [*pictures, {"type": "text", "text": prompt}]}],
+                response_format={
+                    "type": "json_schema",
+                    "json_schema": {"name": "answer", "strict": True, "schema": schema},
+                },
+            )
+        except openai.APITimeoutError:
+            raise Unanswered(f"{self._host} gave no answer within {self._timeout_s:g} s.") from None
+        except openai.APIConnectionError:
+            raise Unanswered(f"{self._host} cannot be reached, or broke the connection.") from None
+        except openai.APIStatusError as error:
+            fault: Exception = self._fault(error)
+        except (openai.OpenAIError, ValueError):
+            raise Unanswered(f"{self._host}: the answer cannot be read.") from None
+        else:
+            return self._words_of(completion)
+        # Outside the handler: nothing of the server's own words, key and all, hangs on what is raised.
+        raise fault
+
+    def _words_of(self, completion: Any) -> str:
+        """What a completion says; servers may leave out whatever the protocol has."""
+        choices = getattr(completion, "choices", None)
+        message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
+        if message is None:
+            raise Unanswered(f"{self._host}: the answer holds no message.")
+        refusal = getattr(message, "refusal", None)
+        if refusal or getattr(choices[0], "finish_reason", None) == "content_filter":
+            raise Refused(self._clean(refusal or "the content filter held the answer back."))
+        if not isinstance(message.content, str):
+            raise Unanswered(f"{self._host}: the answer holds no words.")
+        return message.content
+
+    def _fault(self, error: Any) -> Exception:
+        """What a status other than 200 means for this photo, or for the whole run."""
+        status, code = error.status_code, error.code
+        body = error.body if isinstance(error.body, dict) else {}
+        words = self._clean(body.get("message") or error.response.reason_phrase or f"status {status}")
+        if code in REFUSALS:
+            return Refused(words)
+        if code in EMPTY_ACCOUNT:
+            return JobFailed(f"{self._host}: the account is empty: {words}.", mend="Fill it, then run the same again.")
+        if status in (401, 403):
+            given = "no key" if self._key == NO_KEY else f"the key in {KEY_VARIABLE}"
+            return BadInput(
+                f"{self._host} does not accept {given} ({status}): {words}.",
+                mend=f"Set {KEY_VARIABLE} to one it knows.",
+            )
+        if status == 404:
+            return BadInput(
+                f"{self._host} has no model {self.name!r}, or nothing at that path: {words}.",
+                mend="Check `--vlm-model` and `--vlm-url` (most end in /v1).",
+            )
+        if status == 429:
+            return JobFailed(
+                f"{self._host} wants fewer requests: {words}.",
+                mend="The answers so far are kept: run the same again later.",
+            )
+        return Unanswered(f"{self._host} ({status}): {words}")
+
+    def _clean(self, words: object) -> str:
+        """What a server said, in one line of bounded length, and without the key."""
+        text = " ".join(str(words).replace(self._key, "[key]").split()) if self._key != NO_KEY else str(words)
+        return " ".join(text.split())[:LONGEST_WORDS].rstrip(".")
+
+
+def _data_url(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "jpeg", quality=JPEG_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"

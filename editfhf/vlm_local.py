@@ -1,0 +1,154 @@
+"""A vision-language model of transformers, on this machine's GPU, or on its CPU when there is none."""
+
+import threading
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from typing import Any
+
+from PIL import Image
+
+from editfhf.errors import BadInput, JobFailed, hub_faults
+
+MAX_NEW_TOKENS = 4096  # of an answer: 43 instructions of some 60 tokens each, and room
+# Families whose processor without torchvision is the real one less its video part.
+IMAGE_ONLY = {
+    "qwen2_vl": "Qwen2VLProcessor",
+    "qwen2_5_vl": "Qwen2_5_VLProcessor",
+    "qwen3_vl": "Qwen3VLProcessor",
+    "qwen3_vl_moe": "Qwen3VLProcessor",
+}
+QWEN_TOKENS = {
+    "image_token": "<|image_pad|>",
+    "video_token": "<|video_pad|>",
+    "vision_start_token": "<|vision_start|>",
+    "vision_end_token": "<|vision_end|>",
+}
+
+
+class LocalModel:
+    """A chat model for images and text, such as Qwen3-VL: a repository of the Hub, or a folder.
+
+    It answers greedily: the same photo and prompt, the same words. Nothing holds it to a schema: the prompt has to say
+    what is wanted. Code that comes with weights is never run.
+    """
+
+    concurrency = 1
+
+    def __init__(self, name: str, max_new_tokens: int = MAX_NEW_TOKENS) -> None:
+        self.name = name
+        self._max_new_tokens = max_new_tokens
+        self._loading = threading.Lock()
+
+    def ask(self, images: Sequence[Image.Image], prompt: str, schema: dict[str, Any]) -> str:  # noqa: ARG002
+        with self._loading:
+            processor, model = self._loaded
+        import torch
+
+        content = [*({"type": "image", "image": image} for image in images), {"type": "text", "text": prompt}]
+        inputs = processor.apply_chat_template(
+            [{"role": "user", "content": content}],
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+        ).to(model.device)
+        try:
+            with torch.inference_mode():
+                tokens = model.generate(**inputs, max_new_tokens=self._max_new_tokens, **GREEDY)
+        except torch.OutOfMemoryError:
+            raise JobFailed(
+                f"{self.name} does not fit into the memory of {model.device} with a photo.",
+                mend="Take a smaller model, or a server with `--vlm-url`.",
+            ) from None
+        answer = tokens[0, inputs["input_ids"].shape[1] :]
+        return str(processor.decode(answer, skip_special_tokens=True))
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        missing = [name for name in ("torch", "transformers", "accelerate") if find_spec(name) is None]
+        if missing:
+            raise BadInput(
+                f"A model on this machine needs {', '.join(missing)}.",
+                mend="Run `pip install 'editfhf[generate]'`, or name a server with `--vlm-url`.",
+            )
+        import torch
+        from transformers import AutoConfig, AutoModelForImageTextToText
+
+        try:
+            config = AutoConfig.from_pretrained(self.name)
+            processor = _processor(self.name, config.model_type)
+            model = AutoModelForImageTextToText.from_pretrained(self.name, dtype="auto")
+        except (*hub_faults(), ValueError) as error:
+            raise BadInput(
+                f"The vision-language model {self.name!r} cannot be loaded: {_first_line(error)}",
+                mend="Name a repository of the Hub or a folder with `--vlm-model`, or a server with `--vlm-url`.",
+            ) from None
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            return processor, model.to(device).eval()
+        except torch.OutOfMemoryError:
+            raise JobFailed(
+                f"{self.name} does not fit into the memory of {device}.",
+                mend="Take a smaller model, or a server with `--vlm-url`.",
+            ) from None
+
+
+# Checkpoints bring settings for sampling along, and transformers would warn of each that is not used.
+GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+
+
+def _processor(name: str, model_type: str) -> Any:
+    from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
+
+    if find_spec("torchvision") is None and model_type in IMAGE_ONLY:
+        # The real one insists on a video processor, and that on torchvision; AutoProcessor then silently gives a
+        # tokenizer that cannot take photos.
+        tokenizer = AutoTokenizer.from_pretrained(name)
+        image_processor = AutoImageProcessor.from_pretrained(name, backend="pil")
+        template = getattr(tokenizer, "chat_template", None) or _chat_template(name)
+        return _image_only_class(IMAGE_ONLY[model_type])(image_processor, tokenizer, chat_template=template)
+    processor = AutoProcessor.from_pretrained(name)
+    if not hasattr(processor, "image_processor"):
+        raise BadInput(
+            f"{name} ({model_type}) cannot take photos here.",
+            mend="If it can at all, its processor needs torchvision: `pip install torchvision`.",
+        )
+    return processor
+
+
+def _image_only_class(name: str) -> type:
+    import transformers
+    from transformers.processing_utils import ProcessorMixin
+
+    class ImageOnlyProcessor(getattr(transformers, name)):  # type: ignore[misc]
+        def __init__(
+            self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None
+        ) -> None:
+            for attribute, token in QWEN_TOKENS.items():
+                setattr(self, attribute, token)
+                setattr(self, f"{attribute}_id", tokenizer.convert_tokens_to_ids(token))
+            ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+    ImageOnlyProcessor.__name__ = name
+    return ImageOnlyProcessor
+
+
+def _chat_template(name: str) -> str | None:
+    """The template in a file of its own, where newer checkpoints keep it."""
+    import json
+    from pathlib import Path
+
+    from transformers.utils import cached_file
+
+    for file in ("chat_template.jinja", "chat_template.json"):
+        path = cached_file(name, file, _raise_exceptions_for_missing_entries=False)
+        if path:
+            text = Path(path).read_text(encoding="utf-8")
+            return text if file.endswith("jinja") else str(json.loads(text)["chat_template"])
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    line = str(error).strip().split("\n")[0] or type(error).__name__
+    return line if line.endswith(".") else f"{line}."
