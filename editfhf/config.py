@@ -29,6 +29,7 @@ class InstructConfig(_Section):
 
     vlm_model: Annotated[str, Field(min_length=1)] = "Qwen/Qwen3-VL-8B-Instruct"
     vlm_base_url: str = ""
+    vlm_params: dict[str, Any] = {}
     instructions_per_photo: Annotated[int, Field(ge=1, le=43)] = 43
 
 
@@ -178,6 +179,7 @@ sources:
 instruct:                   # for `editfhf instruct --with vlm`
   vlm_model: Qwen/Qwen3-VL-8B-Instruct    # a repository of the Hub, a folder, or what the server calls it
   vlm_base_url: ""          # empty: runs here (transformers); or such as http://localhost:8000/v1 (key: OPENAI_API_KEY)
+  vlm_params: {{}}            # more fields of each request to a server, such as `temperature: 0`
   instructions_per_photo: 43    # at most; one for each task
 
 generate:

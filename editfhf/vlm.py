@@ -3,7 +3,7 @@
 import base64
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -67,7 +67,7 @@ def open_vlm(settings: InstructConfig, model: str = "", base_url: str = "") -> V
     """
     model, base_url = model or settings.vlm_model, base_url or settings.vlm_base_url
     if base_url:
-        return EndpointModel(model, base_url)
+        return EndpointModel(model, base_url, settings.vlm_params)
     from editfhf.vlm_local import LocalModel
 
     return LocalModel(model)
@@ -81,9 +81,16 @@ class EndpointModel:
 
     concurrency = REQUESTS_AT_ONCE
 
-    def __init__(self, name: str, base_url: str, timeout_s: float = TIMEOUT_S, retries: int = RETRIES) -> None:
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        params: Mapping[str, Any] | None = None,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
+    ) -> None:
         self.name = name
-        self._url = base_url
+        self._url, self._params = base_url, dict(params or {})
         self._timeout_s, self._retries = timeout_s, retries
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -119,6 +126,7 @@ class EndpointModel:
                     "type": "json_schema",
                     "json_schema": {"name": "answer", "strict": True, "schema": schema},
                 },
+                extra_body=self._params,
             )
         except openai.APITimeoutError:
             raise Unanswered(f"{self._host} gave no answer within {self._timeout_s:g} s.") from None
@@ -135,7 +143,7 @@ class EndpointModel:
 
     def _words_of(self, completion: Any) -> str:
         """What a completion says; servers may leave out whatever the protocol has."""
-        choices = getattr(completion, "choices", None)
+        choices: Any = getattr(completion, "choices", None)
         message = getattr(choices[0], "message", None) if isinstance(choices, list) and choices else None
         if message is None:
             raise Unanswered(f"{self._host}: the answer holds no message.")
@@ -175,7 +183,7 @@ class EndpointModel:
 
     def _clean(self, words: object) -> str:
         """What a server said, in one line of bounded length, and without the key."""
-        text = " ".join(str(words).replace(self._key, "[key]").split()) if self._key != NO_KEY else str(words)
+        text = str(words) if self._key == NO_KEY else str(words).replace(self._key, "[key]")
         return " ".join(text.split())[:LONGEST_WORDS].rstrip(".")
 
 

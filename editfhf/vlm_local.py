@@ -18,12 +18,8 @@ IMAGE_ONLY = {
     "qwen3_vl": "Qwen3VLProcessor",
     "qwen3_vl_moe": "Qwen3VLProcessor",
 }
-QWEN_TOKENS = {
-    "image_token": "<|image_pad|>",
-    "video_token": "<|video_pad|>",
-    "vision_start_token": "<|vision_start|>",
-    "vision_end_token": "<|vision_end|>",
-}
+# Checkpoints bring settings for sampling along, and transformers would warn of each that is not used.
+GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
 
 
 class LocalModel:
@@ -75,11 +71,12 @@ class LocalModel:
         import torch
         from transformers import AutoConfig, AutoModelForImageTextToText
 
+        faults: tuple[type[Exception], ...] = (*hub_faults(), ValueError, ImportError)
         try:
             config = AutoConfig.from_pretrained(self.name)
             processor = _processor(self.name, config.model_type)
             model = AutoModelForImageTextToText.from_pretrained(self.name, dtype="auto")
-        except (*hub_faults(), ValueError) as error:
+        except faults as error:
             raise BadInput(
                 f"The vision-language model {self.name!r} cannot be loaded: {_first_line(error)}",
                 mend="Name a repository of the Hub or a folder with `--vlm-model`, or a server with `--vlm-url`.",
@@ -94,59 +91,20 @@ class LocalModel:
             ) from None
 
 
-# Checkpoints bring settings for sampling along, and transformers would warn of each that is not used.
-GREEDY = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-
-
 def _processor(name: str, model_type: str) -> Any:
-    from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
+    from transformers import AutoProcessor
 
-    if find_spec("torchvision") is None and model_type in IMAGE_ONLY:
-        # The real one insists on a video processor, and that on torchvision; AutoProcessor then silently gives a
-        # tokenizer that cannot take photos.
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        image_processor = AutoImageProcessor.from_pretrained(name, backend="pil")
-        template = getattr(tokenizer, "chat_template", None) or _chat_template(name)
-        return _image_only_class(IMAGE_ONLY[model_type])(image_processor, tokenizer, chat_template=template)
-    processor = AutoProcessor.from_pretrained(name)
+    from editfhf.qwen_processors import image_only_processor
+
+    # Without torchvision AutoProcessor silently gives a tokenizer that cannot take photos.
+    processor = image_only_processor(IMAGE_ONLY[model_type], name) if model_type in IMAGE_ONLY else None
+    processor = processor or AutoProcessor.from_pretrained(name)
     if not hasattr(processor, "image_processor"):
         raise BadInput(
             f"{name} ({model_type}) cannot take photos here.",
             mend="If it can at all, its processor needs torchvision: `pip install torchvision`.",
         )
     return processor
-
-
-def _image_only_class(name: str) -> type:
-    import transformers
-    from transformers.processing_utils import ProcessorMixin
-
-    class ImageOnlyProcessor(getattr(transformers, name)):  # type: ignore[misc]
-        def __init__(
-            self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None
-        ) -> None:
-            for attribute, token in QWEN_TOKENS.items():
-                setattr(self, attribute, token)
-                setattr(self, f"{attribute}_id", tokenizer.convert_tokens_to_ids(token))
-            ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
-
-    ImageOnlyProcessor.__name__ = name
-    return ImageOnlyProcessor
-
-
-def _chat_template(name: str) -> str | None:
-    """The template in a file of its own, where newer checkpoints keep it."""
-    import json
-    from pathlib import Path
-
-    from transformers.utils import cached_file
-
-    for file in ("chat_template.jinja", "chat_template.json"):
-        path = cached_file(name, file, _raise_exceptions_for_missing_entries=False)
-        if path:
-            text = Path(path).read_text(encoding="utf-8")
-            return text if file.endswith("jinja") else str(json.loads(text)["chat_template"])
-    return None
 
 
 def _first_line(error: Exception) -> str:

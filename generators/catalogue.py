@@ -56,7 +56,9 @@ def _overview(entry: ModelEntry) -> str:
     weights = (
         f"[{entry.repository}](https://huggingface.co/{entry.repository})" if entry.repository else "behind an API"
     )
-    batches = f"up to {entry.max_batch}, ± {entry.batch_tolerance} of 255" if entry.max_batch > 1 else "one by one"
+    batches = (
+        f"up to {entry.max_batch}, ± {entry.batch_tolerance} of 255 in float32" if entry.max_batch > 1 else "one by one"
+    )
     gated = " (gated)" if entry.gated else ""
     return (
         f"| [{entry.id}](#{entry.id}) | {entry.family} | {weights}{gated} | {entry.licence.name} | "
