@@ -100,7 +100,7 @@ def write_instructions(
     Raises:
         BadInput: no photos, an unknown task in the settings, a wrong row in the file (its line is named), a model that
             is not there.
-        JobFailed: the model's server cannot be asked any more; the answers so far are kept for the next run.
+        JobFailed: the model cannot be asked any more. What it answered so far is written, and the next run goes on.
     """
     if not workspace.sources():
         raise BadInput(
@@ -122,6 +122,8 @@ def write_instructions(
         write_instruction_sheet(workspace.instructions_path, after, workspace.sources())
         if run:
             settle(workspace, run)
+            if run.fault:
+                raise run.fault
     counts = _count(before, {pair_of(one): one for one in after}, workspace.sources())
     return replace(counts, photos_asked=run.asked, photos_set_aside=run.photos_set_aside) if run else counts
 

@@ -162,7 +162,10 @@ class EndpointModel:
         if code in REFUSALS:
             return Refused(words)
         if code in EMPTY_ACCOUNT:
-            return JobFailed(f"{self._host}: the account is empty: {words}.", mend="Fill it, then run the same again.")
+            return JobFailed(
+                f"{self._host}: the account is empty: {words}.",
+                mend="The answers so far are kept: fill it, then run the same again.",
+            )
         if status in (401, 403):
             given = "no key" if self._key == NO_KEY else f"the key in {KEY_VARIABLE}"
             return BadInput(

@@ -26,6 +26,7 @@ from editfhf.workspace import Workspace
 AUTHOR = "vlm:"
 LONGER_SIDE = 768  # pixels of a photo as the model sees it
 UNANSWERED_IN_A_ROW = 3  # photos; then the server is down, and not a photo hard to answer
+KEPT = "The answers so far are kept: run the same again when that is mended."
 Key = tuple[str, str]  # source_id, model
 
 
@@ -38,7 +39,8 @@ class VlmRun:
         instructions: what these answers say.
         answers: all there are, by every model, as the table will hold them.
         set_aside: what could not be taken, by every model, and the photos that got no answer in this run.
-        asked: how many photos the model was asked about.
+        asked: how many photos the model was to be asked about.
+        fault: what ended the run before all were answered.
     """
 
     photos: list[Source]
@@ -46,6 +48,7 @@ class VlmRun:
     answers: list[VlmAnswer]
     set_aside: list[SetAsideInstruction]
     asked: int = 0
+    fault: JobFailed | None = None
     photos_set_aside: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,7 +73,7 @@ def ask_about_photos(
         again: also the photos that it was asked about before.
 
     Raises:
-        BadInput, JobFailed: nobody answers (any more).
+        BadInput, JobFailed: nobody answers. Once there are answers, a `JobFailed` is not raised but stands in `fault`.
     """
     folder = workspace.root / "vlm"
     folder.mkdir(exist_ok=True)
@@ -78,37 +81,43 @@ def ask_about_photos(
     clean = [one for one in workspace.sources() if not one.derived_from]
     tasks = [task for task in tasks if not TASKS[task].derived]
     at_most = min(workspace.config.instruct.instructions_per_photo, len(tasks))
-    answers = {} if again else _answers(workspace, folder)
-    to_ask = [one for one in clean if tasks and not _was_asked(answers.get((one.source_id, vlm.name)), tasks)]
+    # An answer that waits here was never used: a run that was killed goes on after it, `again` or not.
+    known = _waiting(folder) if again else _all_answers(workspace, folder)
+    to_ask = [one for one in clean if tasks and not _was_asked(known.get((one.source_id, vlm.name)), tasks)]
 
     def ask(photo: Source) -> None:
         answer = _ask(workspace, vlm, photo, tasks, at_most)
         with whole_file(_path(folder, answer)) as temporary:
             temporary.write_text(json.dumps(asdict(answer)), encoding="utf-8")
 
-    unanswered = _ask_all(to_ask, ask, vlm.concurrency, track)
-    answers = _answers(workspace, folder)
+    unanswered, fault = _ask_all(to_ask, ask, vlm.concurrency, track)
+    if fault and not _waiting(folder):
+        raise fault
+    place = {one.source_id: position for position, one in enumerate(clean)}
+    answers = sorted(
+        (one for one in _all_answers(workspace, folder).values() if one.source_id in place),
+        key=lambda one: (place[one.source_id], one.model),
+    )
     # Whoever removes instructions.csv wants it written anew, from all that was ever answered.
     anew = not workspace.instructions_path.is_file()
-    new = [one for one in answers.values() if one.model == vlm.name and (anew or _path(folder, one).is_file())]
-    photo_of = {one.source_id: one for one in clean}
-    new = [one for one in new if one.source_id in photo_of]
+    new = [one for one in answers if one.model == vlm.name and (anew or _path(folder, one).is_file())]
     set_aside = [
         SetAsideInstruction(one.source_id, one.model, reason, words)
-        for one in answers.values()
+        for one in answers
         for reason, words in _faults(one, at_most)
     ]
     set_aside += [SetAsideInstruction(photo.source_id, vlm.name, reason, "") for photo, reason in unanswered]
     return VlmRun(
-        photos=[photo_of[one.source_id] for one in new],
+        photos=[clean[place[one.source_id]] for one in new],
         instructions=[
             new_instruction(answer.source_id, one.task, one.instruction, one.target, f"{AUTHOR}{answer.model}")
             for answer in new
             for one in read_answer(answer.answer, answer.tasks, at_most).written
         ],
-        answers=list(answers.values()),
+        answers=answers,
         set_aside=set_aside,
         asked=len(to_ask),
+        fault=fault,
     )
 
 
@@ -125,21 +134,22 @@ def settle(workspace: Workspace, run: VlmRun) -> None:
 
 def _ask_all(
     photos: Sequence[Source], ask: Callable[[Source], None], workers: int, track: Track
-) -> list[tuple[Source, str]]:
-    """Ask about all photos, some at once; returns those that got no answer, with the reason."""
+) -> tuple[list[tuple[Source, str]], JobFailed | None]:
+    """Ask about all photos, some at once; returns those that got no answer, with the reason, and what ended it."""
     unanswered: list[tuple[Source, str]] = []
     in_a_row = 0
-    # The bar moves with each answer, whichever photo it is about.
-    for _, (photo, reason) in zip(track(photos), _as_they_come(photos, ask, workers), strict=True):
-        in_a_row = in_a_row + 1 if reason else 0
-        if reason:
-            unanswered.append((photo, reason))
-        if in_a_row == UNANSWERED_IN_A_ROW or (reason and len(unanswered) == len(photos)):
-            raise JobFailed(
-                f"{in_a_row} photos in a row got no answer: {reason.rstrip('.')}.",
-                mend="The answers so far are kept: run the same again when that is mended.",
-            )
-    return unanswered
+    try:
+        # The bar moves with each answer, whichever photo it is about.
+        for _, (photo, reason) in zip(track(photos), _as_they_come(photos, ask, workers), strict=True):
+            in_a_row = in_a_row + 1 if reason else 0
+            if reason:
+                unanswered.append((photo, reason))
+            if in_a_row == UNANSWERED_IN_A_ROW or len(unanswered) == len(photos):
+                who = "The photo" if len(photos) == 1 else f"{in_a_row} photos in a row"
+                raise JobFailed(f"{who} got no answer: {reason.rstrip('.')}.", mend=KEPT)
+    except JobFailed as fault:
+        return unanswered, fault
+    return unanswered, None
 
 
 def _as_they_come(
@@ -192,11 +202,15 @@ def _storable(answer: str) -> str:
 # Answers
 
 
-def _answers(workspace: Workspace, folder: Path) -> dict[Key, VlmAnswer]:
-    """All answers: those of the table, and the newer ones that still wait in the folder."""
+def _all_answers(workspace: Workspace, folder: Path) -> dict[Key, VlmAnswer]:
+    """Those of the table, and in their place the newer ones that wait in the folder."""
     rows = workspace.read_table("vlm_answers").to_pylist()
-    rows += [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    return {(row["source_id"], row["model"]): VlmAnswer(**row) for row in rows}
+    return {**{(row["source_id"], row["model"]): VlmAnswer(**row) for row in rows}, **_waiting(folder)}
+
+
+def _waiting(folder: Path) -> dict[Key, VlmAnswer]:
+    answers = [VlmAnswer(**json.loads(path.read_text(encoding="utf-8"))) for path in folder.glob("[!.]*.json")]
+    return {(one.source_id, one.model): one for one in answers}
 
 
 def _path(folder: Path, answer: VlmAnswer) -> Path:

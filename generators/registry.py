@@ -41,7 +41,7 @@ def load_model(model_id: str, **options: Any) -> EditModel:
             device: `auto` (a GPU where there is one), `cuda`, `cuda:1`, `cpu`.
             offload: `none`, `model` (parts wait in main memory: less GPU memory, slower), `sequential` (least memory,
                 slowest).
-            quantization: `none`, `8bit` or `4bit` weights of the transformer (bitsandbytes through diffusers).
+            quantization: `none`, `8bit` or `4bit` weights of the denoiser (diffusers, with torchao and bitsandbytes).
             compile: compile the denoiser with torch (faster after a slow first image).
         For APIs (`generators/api/`): base_url, timeout_s.
 

@@ -4,6 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
@@ -68,7 +69,7 @@ class DiffusersModel(ABC):
             )
         # The adapters of several repositories share one revision text: commit+commit, in their order.
         self.commits = self.revision.split("+")
-        self.pipeline = self._load(weights, _quantization_config(quantization, self.dtype, self.quantized_parts))
+        self.pipeline = self._load(weights, self._quantization(quantization))
         self.pipeline.set_progress_bar_config(disable=True)
         self._place(offload)
         if compile:
@@ -146,6 +147,9 @@ class DiffusersModel(ABC):
         with loading_faults(self.entry, weights):
             return pipeline_class.from_pretrained(_folder(self.entry, weights) or self.entry.repository, **options)
 
+    def _quantization(self, quantization: str) -> Any:
+        return _quantization_config(self.id, quantization, self.dtype, self.device, self.quantized_parts)
+
     def _place(self, offload: str) -> None:
         if offload == "model":
             self.pipeline.enable_model_cpu_offload(device=self.device)
@@ -210,14 +214,27 @@ def _device(model: str, device: str) -> str:
     return device
 
 
-def _quantization_config(quantization: str, dtype: Any, parts: tuple[str, ...]) -> Any:
+def _quantization_config(model: str, quantization: str, dtype: Any, device: str, parts: tuple[str, ...]) -> Any:
+    """What diffusers is told: int8 weights of torchao (any device), nf4 of bitsandbytes (CUDA)."""
     if quantization == "none":
         return None
+    if quantization == "4bit" and device == "cpu":
+        raise BadInput(f"{model}: 4bit weights need a GPU.", mend="Use `8bit` or `none` for quantization.")
     from diffusers.quantizers import PipelineQuantizationConfig
 
-    arguments: dict[str, Any] = {"load_in_8bit": True}
-    if quantization == "4bit":
-        arguments = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
-    return PipelineQuantizationConfig(
-        quant_backend=f"bitsandbytes_{quantization}", quant_kwargs=arguments, components_to_quantize=list(parts)
-    )
+    package = "torchao" if quantization == "8bit" else "bitsandbytes"
+    if find_spec(package) is None:
+        raise BadInput(
+            f"{model}: {quantization} weights need {package}, which is not installed.",
+            mend="Run `pip install 'editfhf[quantize]'`.",
+        )
+    if quantization == "8bit":
+        from diffusers import TorchAoConfig
+        from torchao.quantization import Int8WeightOnlyConfig
+
+        config = TorchAoConfig(Int8WeightOnlyConfig())
+    else:
+        from diffusers import BitsAndBytesConfig
+
+        config = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
+    return PipelineQuantizationConfig(quant_mapping=dict.fromkeys(parts, config))

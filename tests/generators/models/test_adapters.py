@@ -1,5 +1,6 @@
 """Every local adapter, with the real pipeline class on tiny random weights that its own loading code loaded."""
 
+import shutil
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from editfhf.errors import BadInput
@@ -109,6 +111,50 @@ def test_a_wrong_option_is_one_sentence(options, message):
     entry = ENTRIES["instruct-pix2pix"]
     with pytest.raises(BadInput, match=message):
         entry.load(entry, **options)
+
+
+@pytest.mark.parametrize("model_id", ["flux2-klein", "instruct-pix2pix"])
+def test_quantised_weights_are_int8_and_the_edit_nearly_the_same(model_id, tmp_path_factory):
+    plain = loaded(model_id, tmp_path_factory.getbasetemp())
+    entry = ENTRIES[model_id]
+    weights = str(tmp_path_factory.getbasetemp() / "-".join(BUILDERS[model_id]))
+    small = entry.load(entry, weights=weights, dtype="float32", device="cpu", quantization="8bit")
+    denoiser = getattr(small.pipeline, small.quantized_parts[0])
+    assert "Int8Tensor" in {type(one.data).__name__ for one in denoiser.parameters()}
+    difference = np.abs(pixels(plain, request_for(plain)) - pixels(small, request_for(small)))
+    assert difference.max() > 0
+    assert difference.mean() < 8
+
+
+def test_four_bits_without_a_gpu_is_one_sentence(tmp_path):
+    entry = ENTRIES["flux2-klein"]
+    with pytest.raises(BadInput, match="4bit weights need a GPU"):
+        entry.load(entry, weights=str(tmp_path), device="cpu", quantization="4bit")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles with g++")
+def test_a_compiled_denoiser_makes_the_same_edit(tmp_path_factory):
+    plain = loaded("flux2-klein", tmp_path_factory.getbasetemp())
+    entry = ENTRIES["flux2-klein"]
+    weights = str(tmp_path_factory.getbasetemp() / "-".join(BUILDERS["flux2-klein"]))
+    compiled = entry.load(entry, weights=weights, dtype="float32", device="cpu", compile=True)
+    assert "_orig_mod" in dict(compiled.pipeline.transformer.named_modules())
+    assert np.abs(pixels(plain, request_for(plain)) - pixels(compiled, request_for(compiled))).max() <= 2
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU at hand")
+def test_on_a_gpu_in_bf16_with_every_option(model, tmp_path_factory):
+    """The edit is near that of the processor in float32, offloaded or not: the pipelines really run there."""
+    entry = ENTRIES[model.id]
+    weights = str(tmp_path_factory.getbasetemp() / "-".join(BUILDERS[model.id]))
+    expected = pixels(model, request_for(model))
+    for offload in ("none", "model", "sequential"):
+        there = entry.load(entry, weights=weights, dtype="bfloat16", device="cuda", offload=offload)
+        request = request_for(model)
+        first = pixels(there, request)
+        assert np.array_equal(first, pixels(there, request))
+        assert np.abs(first - expected).mean() < 12
 
 
 def test_a_folder_that_is_no_pipeline_is_one_sentence(tmp_path):
