@@ -229,6 +229,6 @@ def _in_words(one: Instruction | None, other: Instruction | None) -> str:
     words = one.text
     if other and one.target != other.target:
         words += f" [about: {one.target or 'the whole picture'}]"
-    if other and one.text == other.text and one.reviewed != other.reviewed:
+    if other and (one.text, one.target) == (other.text, other.target) and one.reviewed != other.reviewed:
         words += " [reviewed]" if one.reviewed else " [not reviewed]"
     return words

@@ -24,6 +24,7 @@ JPEG_QUALITY = 92  # of 100: no loss that matters to somebody who says what is o
 LONGEST_WORDS = 300  # characters kept of what a server says
 EMPTY_ACCOUNT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 REFUSALS = ("content_policy_violation", "moderation_blocked", "content_filter")
+KEPT = "The answers so far are kept: run the same again later."
 
 
 class Refused(Exception):
@@ -180,7 +181,7 @@ class EndpointModel:
         if status == 429:
             return JobFailed(
                 f"{self._host} wants fewer requests: {words}.",
-                mend="The answers so far are kept: run the same again later.",
+                mend=KEPT,
             )
         return Unanswered(f"{self._host} ({status}): {words}")
 

@@ -19,14 +19,13 @@ from editfhf.instruction_sheet import new_instruction
 from editfhf.schema import Instruction, SetAsideInstruction, Source, VlmAnswer, stable_id
 from editfhf.tasks import TASKS
 from editfhf.template_instructions import Track
-from editfhf.vlm import Refused, Unanswered, VisionLanguageModel
+from editfhf.vlm import KEPT, Refused, Unanswered, VisionLanguageModel
 from editfhf.vlm_answers import LONGEST_ANSWER, Reading, answer_schema, question, question_again, read_answer
 from editfhf.workspace import Workspace
 
 AUTHOR = "vlm:"
 LONGER_SIDE = 768  # pixels of a photo as the model sees it
 UNANSWERED_IN_A_ROW = 3  # photos; then the server is down, and not a photo hard to answer
-KEPT = "The answers so far are kept: run the same again when that is mended."
 Key = tuple[str, str]  # source_id, model
 
 
