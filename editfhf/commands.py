@@ -92,6 +92,7 @@ def instruct(
     """Write what to do to which photo, as a CSV file that you may edit and give back."""
     from editfhf.instructions import write_instructions
     from editfhf.vlm import open_vlm
+    from editfhf.vlm_instructions import set_aside_rows
     from editfhf.workspace import Workspace
 
     if with_ != "vlm" and (vlm_model or vlm_url or again):
@@ -105,17 +106,21 @@ def instruct(
         vlm=open_vlm(opened.config.instruct, vlm_model, vlm_url) if with_ == "vlm" else None,
         again=again,
     )
-    # What a person's file changed can be read through; what templates or a model wrote is the whole CSV file.
-    changes = [asdict(one) for one in counts.changes] if with_ not in ("template", "vlm") else None
+    more: dict[str, list[dict[str, str]]] = {}
+    if with_ == "vlm":
+        more["set_aside"] = set_aside_rows(opened)
+    elif with_ != "template":  # what a person changed can be read through; what templates write is the whole CSV file
+        more["changes"] = [asdict(one) for one in counts.changes]
     if as_json:
-        console.show(counts.as_row() if changes is None else {**counts.as_row(), "changes": changes}, as_json=True)
+        console.show({**counts.as_row(), **more}, as_json=True)
         return
     console.show(counts.as_row())
-    if changes:
-        console.show(changes, title="What the file changed")
+    for name, rows in more.items():
+        if rows:
+            console.show(rows, title={"set_aside": "Set aside", "changes": "What the file changed"}[name])
+    if more.get("set_aside"):
+        console.say(f"What the model said there: {opened.table_path('instructions_set_aside')}")
     quoted = shlex.quote(workspace)
-    if counts.photos_set_aside:
-        console.say(f"Set aside: {counts.photos_set_aside} photos; why: {opened.table_path('instructions_set_aside')}")
     console.say(f"To change them: edit a copy of {opened.instructions_path}, then")
     console.say(f"                editfhf instruct -w {quoted} --with COPY.csv")
     console.say(f"Next: editfhf generate -w {quoted}")

@@ -128,6 +128,16 @@ def settle(workspace: Workspace, run: VlmRun) -> None:
         _path(workspace.root / "vlm", answer).unlink(missing_ok=True)
 
 
+def set_aside_rows(workspace: Workspace) -> list[dict[str, str]]:
+    """What was set aside, for people: which photo, which model, why. The words themselves are in the table."""
+    origin = {source.source_id: source.origin for source in workspace.sources()}
+    rows = workspace.read_table("instructions_set_aside").to_pylist()
+    return [
+        {"photo": origin.get(row["source_id"], row["source_id"]), "model": row["model"], "reason": row["reason"]}
+        for row in rows
+    ]
+
+
 # Asking
 
 

@@ -66,6 +66,7 @@ class Dispatch:
         try:
             while True:
                 self._feed()
+                self._release_idle()
                 held = {future: slot for slot in self._slots for future in slot.in_flight}
                 if not held:
                     return
@@ -110,6 +111,12 @@ class Dispatch:
                 slot = self._start()
             slot.alone = alone
             slot.in_flight[slot.worker.submit(batch)] = batch
+
+    def _release_idle(self) -> None:
+        """Stop workers that have nothing left to do: what they hold may be what another waits for (a node is lost)."""
+        for slot in [slot for slot in self._slots if not slot.in_flight]:
+            slot.worker.stop()
+            self._slots.remove(slot)
 
     def _start(self) -> _Slot:
         taken = {slot.number for slot in self._slots}

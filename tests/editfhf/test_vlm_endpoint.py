@@ -454,12 +454,23 @@ def test_whoever_removes_the_file_gets_it_again_from_the_answers(workspace):
     assert workspace.instructions_path.read_bytes() == text
 
 
-@pytest.mark.parametrize("more", [[], ["--again"]])
-def test_a_run_that_is_killed_goes_on_and_asks_nobody_about_what_was_answered(tmp_path, more):
+def test_asking_again_goes_on_where_it_was_cut_off(workspace):
+    with VlmServer() as server:
+        instruct(workspace, server)
+        server.script = [OK, fails(401, "The key has expired.")]
+        vlm = EndpointModel("some-model", server.url)
+        vlm.concurrency = 1
+        with pytest.raises(BadInput, match="expired"):
+            write_instructions(workspace, "vlm", vlm=vlm, again=True)
+        assert instruct(workspace, server, again=True).photos_asked == 1
+        assert len(server.received) == 5
+
+
+def test_a_run_that_is_killed_goes_on_and_asks_nobody_about_what_was_answered(tmp_path):
     workspace = only_tasks(photos_of(tmp_path / "ws", n_sources=9), *ASKED)
     command = [sys.executable, "-m", "editfhf", "instruct", "-w", str(workspace.root), "--with", "vlm"]
     with VlmServer(pause_s=0.4) as server:
-        command += ["--vlm-url", server.url, "--vlm-model", "some-model", *more]
+        command += ["--vlm-url", server.url, "--vlm-model", "some-model"]
         running = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
         deadline = time.monotonic() + 60
         while len(list((workspace.root / "vlm").glob("[!.]*.json"))) < 3 and time.monotonic() < deadline:
@@ -491,7 +502,11 @@ def test_the_command_asks_counts_and_says_where_the_reasons_are(workspace, capsy
         assert cli.run([*arguments, "--vlm-model", "some-model"]) == 0
         shown = " ".join(capsys.readouterr().out.split())
         assert re.search(r"by vlm 2 .*photos asked 2 photos set aside 1", shown)
+        assert "The model refused: I cannot help with this photo." in shown
         assert "instructions_set_aside.parquet" in shown
+        assert cli.run([*arguments, "--vlm-model", "some-model", "--json"]) == 0
+        (row,) = json.loads(capsys.readouterr().out)["set_aside"]
+        assert row["photo"] in {source.origin for source in workspace.sources()}
         assert cli.run([*arguments, "--vlm-model", "some-model", "--again", "--json"]) == 0
         counts = json.loads(capsys.readouterr().out)
         assert (counts["by_vlm"], counts["photos_asked"], counts["photos_set_aside"]) == (4, 2, 0)

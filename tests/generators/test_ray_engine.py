@@ -12,6 +12,7 @@ import pytest
 from editfhf.errors import BadInput, JobFailed
 from generators.engines import engine_of
 from generators.runner import Selection, generate
+from generators.worker import ModelLoad
 from tests.generators.conftest import N_PHOTOS, reword
 from tests.generators.test_runner import diary, state
 
@@ -68,6 +69,40 @@ def test_actors_killed_during_the_run_lose_no_edit_and_double_none(ray_here, mak
     # Each death costs the jobs of one actor in flight: only one is with the model at a time.
     assert sum(worked_on.values()) <= N_PHOTOS * 3 + len(killed)
     assert set(workspace.ledger.statuses().values()) == {"done"}
+
+
+def test_a_node_that_is_lost_costs_only_its_jobs_in_flight(ray_here, make_campaign, diary):
+    from ray.cluster_utils import Cluster
+
+    workspace = make_campaign("[test/one]", "  params: {test/one: {seconds: 0.3}}\n")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    node = cluster.add_node(num_cpus=1)
+    ray_here.init(address=cluster.address, log_to_driver=False)
+
+    def lose_the_node() -> None:
+        while len(actors()) < 2 or len([line for line in diary() if line.startswith("edit")]) < 4:
+            time.sleep(0.05)
+        cluster.remove_node(node, allow_graceful=False)
+
+    loser = threading.Thread(target=lose_the_node, daemon=True)
+    loser.start()
+    try:
+        counts = generate(workspace, start_engine=engine_of("ray", workers=2))
+        loser.join(timeout=30)
+        assert not loser.is_alive()
+        assert (counts.made, counts.failed) == (N_PHOTOS * 3, 0)
+        worked_on = Counter(line for line in diary() if line.startswith("edit"))
+        assert sum(worked_on.values()) <= N_PHOTOS * 3 + 1
+    finally:
+        ray_here.shutdown()
+        cluster.shutdown()
+
+
+def test_small_models_share_a_gpu(ray_here):
+    ray_here.init(num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    engine = engine_of("ray")(None)
+    assert engine.n_workers(ModelLoad("small", {}, gpus=0.25)) == 4
+    assert engine.n_workers(ModelLoad("large", {}, gpus=1)) == 1
 
 
 def test_a_job_that_kills_its_actor_three_times_is_set_aside(ray_here, make_campaign):
