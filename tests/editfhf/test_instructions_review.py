@@ -1,4 +1,4 @@
-"""The review of instructions: written out, edited by somebody, given back; what changed is shown, all of it, and only that."""
+"""The review of instructions: written out, edited, given back; what changed is shown, all of it, and only that."""
 
 import json
 
