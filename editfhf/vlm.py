@@ -2,7 +2,6 @@
 
 import base64
 import io
-import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ from PIL import Image
 
 from editfhf.config import InstructConfig
 from editfhf.errors import BadInput, JobFailed
+from editfhf.openai_protocol import EMPTY_ACCOUNT, REFUSALS, clean_words, read_key
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 # Sent where no key is set: servers on one's own machine take any, and the client insists on one.
@@ -21,9 +21,6 @@ REQUESTS_AT_ONCE = 4
 TIMEOUT_S = 180.0
 RETRIES = 4  # of a request; the client waits as long as the server says, at most a minute or so
 JPEG_QUALITY = 92  # of 100: no loss that matters to somebody who says what is on the photo, a tenth of a PNG
-LONGEST_WORDS = 300  # characters kept of what a server says
-EMPTY_ACCOUNT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
-REFUSALS = ("content_policy_violation", "moderation_blocked", "content_filter")
 KEPT = "The answers so far are kept: run the same again later."
 
 
@@ -97,12 +94,9 @@ class EndpointModel:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadInput(f"{base_url!r} is not the URL of a server.", mend="Such as http://localhost:8000/v1.")
         self._host = parts.hostname
-        self._key = os.environ.get(KEY_VARIABLE, "").strip() or NO_KEY
+        self._key = read_key(KEY_VARIABLE) or NO_KEY
         if self._key == NO_KEY and self._host == OPENAI_HOST:
             raise BadInput(f"{OPENAI_HOST} needs a key.", mend=f"`export {KEY_VARIABLE}=…` before the run.")
-        if not (self._key.isascii() and self._key.isprintable()) or " " in self._key:
-            # The client would say so with the key in its message.
-            raise BadInput(f"{KEY_VARIABLE} does not hold a key: no key has such letters.", mend="Copy it again.")
 
     @cached_property
     def _client(self) -> Any:
@@ -186,9 +180,8 @@ class EndpointModel:
         return Unanswered(f"{self._host} ({status}): {words}")
 
     def _clean(self, words: object) -> str:
-        """What a server said, in one line of bounded length, and without the key."""
-        text = str(words) if self._key == NO_KEY else str(words).replace(self._key, "[key]")
-        return " ".join(text.split())[:LONGEST_WORDS].rstrip(".")
+        """What a server said, to be followed by a full stop."""
+        return clean_words(words, "" if self._key == NO_KEY else self._key).rstrip(".")
 
 
 def _data_url(image: Image.Image) -> str:

@@ -1,5 +1,6 @@
 """Editing models behind an API: GPT Image and Gemini, each through its company's own client."""
 
+import math
 from typing import Any
 
 from editfhf.errors import BadInput
@@ -7,6 +8,9 @@ from generators.api.prices import gemini_edit_price, gpt_edit_price
 from generators.base import EditModel, Figure, Licence, ModelEntry
 from generators.sizes import SizePolicy
 
+# https://ai.google.dev/gemini-api/docs/image-generation; it also knows 1:8 and 8:1, which no photo has.
+GEMINI_ASPECTS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9", "1:4", "4:1")
+MEGAPIXEL = 1024 * 1024  # what `image_size: 1K` stands for, and what prices.py bounds for GPT Image
 GPT_PARAMS: dict[str, Any] = {"quality": "high", "background": "opaque", "input_fidelity": None}
 GEMINI_PARAMS: dict[str, Any] = {"image_size": "1K", "thinking_level": "medium", "max_output_tokens": 4096}
 
@@ -28,7 +32,9 @@ def models() -> list[ModelEntry]:
                 note="The customer owns the output, but may not use it to develop models that compete with OpenAI's: "
                 "https://openai.com/policies/services-agreement/.",
             ),
-            size=SizePolicy(fixed=((1024, 1024), (1536, 1024), (1024, 1536)), max_aspect=2.0),
+            # Any multiple of 16 within 3 : 1 (openai 3.54, images.edit), of 655,360 to 8,294,400 pixels (documentation
+            # of gpt-image-2 on Azure: MicrosoftDocs/azure-ai-docs#779).
+            size=SizePolicy(multiple=16, max_pixels=MEGAPIXEL, min_pixels=MEGAPIXEL, max_aspect=3.0),
             default_params=GPT_PARAMS,
             params_source="Quality: the third of five steps of "
             "https://developers.openai.com/api/docs/guides/image-generation, whose own default is auto, which has no "
@@ -58,7 +64,7 @@ def models() -> list[ModelEntry]:
                 note="Google claims no ownership of what is made, but the service may not be used to develop models "
                 "that compete with it; every image has a SynthID watermark: https://ai.google.dev/gemini-api/terms.",
             ),
-            size=SizePolicy(max_pixels=1024 * 1024, max_aspect=2.0),
+            size=SizePolicy(fixed=tuple(_exactly(aspect) for aspect in GEMINI_ASPECTS), max_aspect=4.0),
             default_params=GEMINI_PARAMS,
             params_source="image_size and thinking_level: the API's own defaults "
             "(https://ai.google.dev/gemini-api/docs/image-generation). max_output_tokens: ours, room for a 1K image of "
@@ -75,6 +81,14 @@ def models() -> list[ModelEntry]:
             extra="api",
         ),
     ]
+
+
+def _exactly(aspect: str) -> tuple[int, int]:
+    """The largest width and height of exactly this aspect within a megapixel."""
+    across, down = (int(side) for side in aspect.split(":"))
+    across, down = across // math.gcd(across, down), down // math.gcd(across, down)
+    times = math.isqrt(MEGAPIXEL // (across * down))
+    return across * times, down * times
 
 
 def _load_gpt_image(entry: ModelEntry, **options: Any) -> EditModel:

@@ -1,6 +1,5 @@
-"""What both adapters need to reach their server: options, the key, an HTTP client with a time limit, clean words."""
+"""What both adapters need to reach their server: options, the key, an HTTP client with a time limit."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -8,12 +7,12 @@ from typing import Any
 
 import httpx
 
+from editfhf import openai_protocol
 from editfhf.errors import BadInput
 from generators.api.attempts import ATTEMPTS, MAX_WAIT_S, Patience
 from generators.base import ModelEntry
 
 CONNECT_TIMEOUT_S = 20.0
-LONGEST_WORDS = 500  # characters kept of what a server says
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +62,13 @@ def read_key(entry: ModelEntry) -> str:
     Raises:
         BadInput: it is missing, or cannot be sent; the sentence names the variable and never shows the value.
     """
-    key = os.environ.get(entry.key_variable, "").strip()
+    key = openai_protocol.read_key(entry.key_variable)
     if not key:
         raise BadInput(
             f"{entry.id} needs an API key, and the environment variable {entry.key_variable} is not set.",
             mend=f"`export {entry.key_variable}=…` before the run.",
         )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        # The client would say so with the key in its message.
-        raise BadInput(
-            f"{entry.key_variable} does not hold an API key: there are spaces or letters in it that none has.",
-            mend="Copy the key again.",
-        )
     return key
-
-
-def clean_words(text: object, key: str) -> str:
-    """What a server said, in one line of bounded length and without the key."""
-    words = " ".join(str(text or "").replace(key, "[key]").split())
-    return words if len(words) <= LONGEST_WORDS else words[: LONGEST_WORDS - 1] + "…"
 
 
 def http_client(timeout_s: float) -> httpx.Client:

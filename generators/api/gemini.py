@@ -11,6 +11,7 @@ from google import genai
 from google.genai import errors, types
 
 from editfhf.errors import BadInput, JobFailed
+from generators.api import GEMINI_ASPECTS
 from generators.api.attempts import TryAgain, told_wait_s
 from generators.api.connection import http_client
 from generators.api.gemini_answer import Answer, Candidate, Usage
@@ -19,8 +20,6 @@ from generators.api.prices import GEMINI_IMAGE_OUT, GEMINI_IN, GEMINI_TEXT_OUT, 
 from generators.api.remote import RemoteModel
 from generators.base import EditOutcome, EditRequest, ModelEntry
 
-# https://ai.google.dev/gemini-api/docs/image-generation; it also knows 1:4, 4:1, 1:8 and 8:1, which no photo has.
-ASPECTS = ("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
 SIZES = ("1K", "2K", "4K")
 THINKING = ("minimal", "low", "medium", "high")
 REFUSALS = (
@@ -30,7 +29,11 @@ REFUSALS = (
 
 
 class GeminiImages(RemoteModel):
-    """`generate_content` with a photo and an instruction; the model keeps the photo's aspect, the nearest it knows.
+    """`generate_content` with a photo and an instruction.
+
+    The model makes images of some aspects only. The photo is sent in the nearest, its edges drawn out to it, and the
+    answer is cut back. (An answer of 1K has sides of its own, seen within 3 % of the aspect asked for; it is not
+    stretched to it, since whether the model stretched the photo is not known.)
 
     The seed is passed on; Google promises its best effort with it, not the same bytes.
 
@@ -67,7 +70,7 @@ class GeminiImages(RemoteModel):
             seed=request.seed % 2**31,
             max_output_tokens=params["max_output_tokens"],
             image_config=types.ImageConfig(
-                aspect_ratio=nearest_aspect(photo.width, photo.height), image_size=params.get("image_size")
+                aspect_ratio=nearest_aspect(*photo.canvas), image_size=params.get("image_size")
             ),
             thinking_config=types.ThinkingConfig(thinking_level=types.ThinkingLevel(level.upper())) if level else None,
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
@@ -126,7 +129,7 @@ class GeminiImages(RemoteModel):
         if any(detail.get("reason") == "API_KEY_INVALID" for detail in details):
             raise self._key_refused()
         if error.code == 429 and _exhausted(details):
-            return EditOutcome("failed", reason=f"Google: the quota is used up: {words}", retryable=True)
+            raise self._used_up("the quota is used up", words)
         headers = getattr(error.response, "headers", None) or {}
         wait_s = told_wait_s(headers)
         return self._fault(error.code, words, _told_delay_s(details) if wait_s is None else wait_s, request)
@@ -149,7 +152,7 @@ def nearest_aspect(width: int, height: int) -> str:
         across, down = aspect.split(":")
         return abs(math.log(int(across) / int(down)) - math.log(width / height))
 
-    return min(ASPECTS, key=distance)
+    return min(GEMINI_ASPECTS, key=distance)
 
 
 def _details(error: errors.APIError) -> list[dict[str, Any]]:

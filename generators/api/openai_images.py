@@ -1,6 +1,7 @@
 """GPT Image through OpenAI's Images API (`POST /v1/images/edits`), with OpenAI's own client."""
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,19 +9,25 @@ import httpx
 import openai
 from openai.types import ImagesResponse
 
+from editfhf.openai_protocol import EMPTY_ACCOUNT, REFUSALS
 from generators.api.attempts import TryAgain, told_wait_s
 from generators.api.connection import http_client
 from generators.api.pictures import Photo
 from generators.api.prices import GPT_IMAGE_IN, GPT_IMAGE_OUT, GPT_TEXT_IN, MILLION, gpt_attempt_price
 from generators.api.remote import RemoteModel
 from generators.base import EditOutcome, EditRequest, ModelEntry
+from generators.sizes import SizePolicy
 
-REFUSALS = ("moderation_blocked", "content_policy_violation")
-EMPTY_ACCOUNT = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
+# The models that take any width and height divisible by 16 (openai 3.54, images.edit, `size`); others know three sizes.
+ANY_SIZE = re.compile(r"gpt-image-2(\.5-(sunburst|flare))?(-\d{4}-\d\d-\d\d)?")
+STANDARD_SIZES = SizePolicy(fixed=((1024, 1024), (1536, 1024), (1024, 1536)), max_aspect=3.0)
 
 
 class OpenAIImages(RemoteModel):
     """`images.edit`: a photo and an instruction in, a PNG of the size asked for out. There are no seeds.
+
+    Revisions that take no size but three get the photo with its edges drawn out to the nearest, and their answer is cut
+    back.
 
     Params: `quality` (low, medium, high, xhigh, max, auto), `background` (opaque, transparent, auto), `input_fidelity`
     (low, high; only where the revision knows it, otherwise None).
@@ -30,6 +37,8 @@ class OpenAIImages(RemoteModel):
 
     def __init__(self, entry: ModelEntry, **options: Any) -> None:
         super().__init__(entry, **options)
+        if not ANY_SIZE.fullmatch(self.revision):
+            self.size = STANDARD_SIZES
         self._client = openai.OpenAI(
             api_key=self._key,
             base_url=self.options.base_url,
@@ -49,7 +58,7 @@ class OpenAIImages(RemoteModel):
                 model=self.revision,
                 image=("photo.png", photo.png, "image/png"),
                 prompt=request.instruction,
-                size=f"{photo.width}x{photo.height}",
+                size="{}x{}".format(*photo.canvas),
                 output_format="png",
                 n=1,
                 **params,
@@ -85,7 +94,7 @@ class OpenAIImages(RemoteModel):
             cost = 0.0 if stage == "input" else self.attempt_price(request.params)
             return EditOutcome("refused", reason=words, cost_usd=cost)
         if error.code in EMPTY_ACCOUNT:
-            return EditOutcome("failed", reason=f"OpenAI: the account is empty: {words}", retryable=True)
+            raise self._used_up("the account is empty", words)
         if error.code == "invalid_api_key":
             raise self._key_refused()
         if error.code == "model_not_found":

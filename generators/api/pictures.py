@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from generators.base import ModelEntry
+from generators.sizes import Framing, SizePolicy
 
 MAX_PIXELS = 32 * 1024 * 1024  # the largest that either makes is 4K with 17 million
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -13,11 +13,15 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo as it is sent: PNG, width and height in pixels."""
+    """A photo as it is sent: PNG, and where in it the photo lies."""
 
     png: bytes
-    width: int
-    height: int
+    framing: Framing
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """Width and height of what is sent, in pixels."""
+        return self.framing.canvas
 
 
 class UnreadableImage(Exception):
@@ -28,12 +32,11 @@ class OversizedImage(Exception):
     """The answer is an image of more pixels than any that was asked for."""
 
 
-def encode_photo(entry: ModelEntry, photo: Image.Image) -> Photo:
-    """The photo at the size that the model's policy says."""
-    sized = entry.size.resize(photo)
+def encode_photo(size: SizePolicy, photo: Image.Image) -> Photo:
+    """The photo at the size that the policy says."""
     buffer = io.BytesIO()
-    sized.save(buffer, "png")
-    return Photo(buffer.getvalue(), sized.width, sized.height)
+    size.resize(photo).save(buffer, "png")
+    return Photo(buffer.getvalue(), size.framing(photo.width, photo.height))
 
 
 def decode_answer(data: bytes) -> Image.Image:

@@ -20,11 +20,13 @@ MILLION = 1_000_000
 GPT_TEXT_IN = 5.00
 GPT_IMAGE_IN = 8.00
 GPT_IMAGE_OUT = 30.00
-# Tokens of the made image by quality, the larger of 1024 × 1024 and 1536 × 1024: the calculator of
+# Tokens of the made image by quality at 1024 × 1024, more than at any other size of no more pixels: the calculator of
 # https://developers.openai.com/api/docs/guides/image-generation, as copied into the price badge of ComfyUI's
-# nodes_openai.py (commit 427f065; divided by its mark-up of 1.43, and by the price above). `auto` may be any.
+# nodes_openai.py (commit 427f065; divided by its mark-up of 1.43, and by the price above). `auto` may be any. All five
+# are ⌈N² (2,000,000 + width × height) / 4,000,000⌉ with N = 16, 24, 48, 64, 96; where the sides differ, N² becomes
+# N × (N × shorter / longer, rounded): 5,488 for 1536 × 1024 at N = 96, gpt-image-2's list price of 0.165 $.
 GPT_OUTPUT_TOKENS = {"low": 196, "medium": 439, "high": 1756, "xhigh": 3122, "max": 7024, "auto": 7024}
-GPT_INPUT_TOKENS = 1536  # of a photo of 1536 × 1024, one per 32 × 32 pixels; same source
+GPT_INPUT_TOKENS = 1536  # of a photo of 1536 × 1024, one per 32 × 32 pixels; of a megapixel 1,024; same source
 GPT_MARGIN = 1.25  # the guide calls its numbers estimates
 
 # Google, $ per million tokens: https://ai.google.dev/gemini-api/docs/pricing for gemini-nano-banana-2.1, as quoted on

@@ -3,14 +3,17 @@
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from editfhf.errors import BadInput
+from editfhf.errors import BadInput, JobFailed
+from editfhf.openai_protocol import clean_words
 from generators.api.attempts import TryAgain, keep_trying
-from generators.api.connection import Options, clean_words, read_key, read_options
+from generators.api.connection import Options, read_key, read_options
 from generators.api.pictures import OversizedImage, Photo, UnreadableImage, decode_answer, encode_photo
 from generators.api.prices import BILLED_ATTEMPTS, MAX_INSTRUCTION_BYTES
 from generators.base import EditOutcome, EditRequest, ModelEntry
+from generators.sizes import SizePolicy
 
 log = logging.getLogger(__name__)
 # The request was worked on when somebody in between gave up: it may be billed.
@@ -34,6 +37,7 @@ class RemoteModel(ABC):
         self.revision = self.options.revision or entry.revision
         if self.revision != entry.revision:
             log.warning("%s: dollars are counted at the prices of %s", self.revision, entry.revision)
+        self.size: SizePolicy = entry.size
         self._key = read_key(entry)
 
     def __repr__(self) -> str:
@@ -44,6 +48,7 @@ class RemoteModel(ABC):
 
         Raises:
             BadInput: no edit can succeed: the key or the model's name is not accepted, a parameter is unknown.
+            JobFailed: no further edit can succeed for now: the account is empty, the day's quota is used up.
         """
         return [self._edit(request) for request in requests]
 
@@ -57,7 +62,8 @@ class RemoteModel(ABC):
 
     @abstractmethod
     def _attempt(self, request: EditRequest, photo: Photo) -> EditOutcome:
-        """Ask once. Raises `TryAgain` where another attempt may help, BadInput where none will for any edit."""
+        """Ask once. Raises `TryAgain` where another attempt may help, BadInput and JobFailed where none will for any
+        edit."""
 
     def _edit(self, request: EditRequest) -> EditOutcome:
         for name in request.params:
@@ -67,12 +73,12 @@ class RemoteModel(ABC):
         highest = self.attempt_price(request.params)
         if len(request.instruction.encode()) > MAX_INSTRUCTION_BYTES:
             return EditOutcome("failed", reason=f"The instruction is longer than {MAX_INSTRUCTION_BYTES} bytes.")
-        photo = encode_photo(self.entry, request.source)
+        photo = encode_photo(self.size, request.source)
         what = f"{self.id} {request.edit_id}"
         outcome = keep_trying(lambda: self._attempt(request, photo), self.options.patience, what)
         if outcome.cost_usd > highest * BILLED_ATTEMPTS:
             log.warning("%s cost %.4f $, more than was thought possible", request.edit_id, outcome.cost_usd)
-        return outcome
+        return replace(outcome, image=photo.framing.cut(outcome.image)) if outcome.image else outcome
 
     def _words(self, text: object) -> str:
         return clean_words(text, self._key)
@@ -99,6 +105,12 @@ class RemoteModel(ABC):
         return BadInput(
             f"{self.company} does not accept the key in {self.entry.key_variable}.{said}",
             mend="Check the key and what its account may use.",
+        )
+
+    def _used_up(self, what: str, words: str) -> JobFailed:
+        return JobFailed(
+            f"{self.company}: {what}: {words.rstrip('.')}.",
+            mend="What is made so far is kept: see to the account, then run the same again.",
         )
 
     def _fault(self, status: int, words: str, wait_s: float | None, request: EditRequest) -> EditOutcome:

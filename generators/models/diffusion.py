@@ -13,6 +13,7 @@ from PIL import Image
 
 from editfhf.errors import BadInput
 from generators.base import EditOutcome, EditRequest, ModelEntry
+from generators.sizes import Framing
 
 log = logging.getLogger(__name__)
 
@@ -106,13 +107,13 @@ class DiffusersModel(ABC):
         return outcomes
 
     def _batches(self, requests: Sequence[EditRequest]) -> Iterator[list[EditRequest]]:
-        for _, group in groupby(requests, key=lambda one: (self._size(one), sorted(map(str, one.params.items())))):
+        for _, group in groupby(requests, key=lambda one: (self._framing(one), sorted(map(str, one.params.items())))):
             same = list(group)
             for start in range(0, len(same), self.entry.max_batch):
                 yield same[start : start + self.entry.max_batch]
 
-    def _size(self, request: EditRequest) -> tuple[int, int]:
-        return self.entry.size.fit(request.source.width, request.source.height, request.params.get("max_pixels"))
+    def _framing(self, request: EditRequest) -> Framing:
+        return self.entry.size.framing(request.source.width, request.source.height, request.params.get("max_pixels"))
 
     def _edit_batch(self, batch: list[EditRequest]) -> list[EditOutcome]:
         import torch
@@ -125,7 +126,8 @@ class DiffusersModel(ABC):
         with torch.inference_mode(), self.during_call(photos):
             output = self.pipeline(**self.arguments([one.instruction for one in batch], photos, generators, params))
         blocked = getattr(output, "nsfw_content_detected", None) or [False] * len(batch)
-        images = self.finish(list(output.images), photos)
+        framing = self._framing(batch[0])
+        images = [framing.cut(image) for image in self.finish(list(output.images), photos)]
         return [
             EditOutcome("refused", reason="The pipeline's safety checker blanked the image.")
             if is_blocked

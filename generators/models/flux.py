@@ -140,12 +140,12 @@ def models() -> list[ModelEntry]:
             gated=True,
             description="ICEdit: FLUX.1 Fill [dev] with a LoRA completes a diptych of photo and edit.",
             licence=FLUX_LICENCE,  # of the base; the LoRA's own was not verified
-            default_params={"steps": 28, "guidance_scale": 50.0, "max_pixels": 512 * 768, **LOAD_DEFAULTS},
+            default_params={"steps": 28, "guidance_scale": 50.0, "max_pixels": 512 * 1024, **LOAD_DEFAULTS},
             params_source="https://github.com/River-Zhang/ICEdit/blob/main/scripts/gradio_demo.py: 28 steps, "
             "guidance 50, width 512",
             load_params=LOAD_PARAMS,
-            # Its authors resize photos to a width of 512, whatever the height; this keeps that area for any aspect.
-            size=SizePolicy(multiple=16, max_pixels=512 * 768, min_pixels=512 * 512, max_aspect=2.0),
+            # "We can only deal with the case where the image's width is 512" (gradio_demo.py), whatever the height.
+            size=SizePolicy(multiple=16, width=512, max_pixels=512 * 1024, max_aspect=2.0),
             max_batch=4,
             batch_tolerance=2,
             memory_gb=Figure(35, "at 512 × 768, by its authors: README of https://github.com/River-Zhang/ICEdit"),

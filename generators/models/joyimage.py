@@ -69,7 +69,10 @@ def models() -> list[ModelEntry]:
             "Its authors' own https://github.com/jd-opensource/JoyAI-Image takes 50 by default and 30 in its example, "
             "guidance 4 or 5 by version",
             load_params=LOAD_PARAMS,
-            size=SizePolicy(multiple=64, max_pixels=1024 * 1024, min_pixels=1024 * 1024, max_aspect=3.0),
+            # The sizes it was trained on are multiples of 64, too coarse for a photo's aspect.
+            size=SizePolicy(
+                multiple=64, max_pixels=1024 * 1024, min_pixels=1024 * 1024, max_aspect=3.0, framed=True
+            ),
             max_batch=1,  # it resizes one photo for all prompts
             memory_gb=bf16_memory(DENOISER + TEXT),
             weights_gb=bf16_weights(DENOISER + TEXT),

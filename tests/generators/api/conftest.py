@@ -16,9 +16,14 @@ from tests.generators.api.servers import EditingServers
 KEY = "sk-RECOGNISABLE-0123456789abcdefghijkl"
 # Small pictures, so that encoding them takes no time; the real sizes have a test of their own.
 SMALL = {
-    "gpt-image": SizePolicy(fixed=((64, 64), (96, 64), (64, 96)), max_aspect=2.0),
-    "gemini-image": SizePolicy(max_pixels=96 * 64, max_aspect=2.0),
-}
+    "gpt-image": SizePolicy(multiple=16, max_pixels=96 * 64, min_pixels=96 * 64, max_aspect=3.0),
+    "gemini-image": SizePolicy(
+        fixed=(
+            (64, 64), (64, 96), (96, 64), (72, 96), (96, 72), (64, 80), (80, 64), (54, 96), (96, 54), (84, 36),
+            (32, 128), (128, 32),
+        ),
+    ),
+}  # fmt: skip
 
 
 @dataclass

@@ -317,11 +317,15 @@ class _Gemini(_Speech):
             raise Malformed("This server wants one photo and one text.")
         if image.get("aspectRatio", "1:1") not in ASPECTS or image.get("imageSize", "1K") not in ("1K", "2K", "4K"):
             raise Malformed(f"Invalid imageConfig: {image}.")
+        photo = _decoded(photos[0])
+        across, down = (int(side) for side in image["aspectRatio"].split(":"))
+        if photo.width * down != photo.height * across:
+            raise Malformed(f"This server wants the photo in the aspect asked for, and got {photo.size}.")
         if "IMAGE" not in config.get("responseModalities", []):
             raise Malformed("responseModalities lacks IMAGE.")
         if not -(2**31) <= config.get("seed", 0) < 2**31:
             raise Malformed("seed is not an int32.")
-        return Received("gemini", self.model, texts[0], _decoded(photos[0]), config)
+        return Received("gemini", self.model, texts[0], photo, config)
 
     def status(self, behaviour: Behaviour) -> int:
         return 400 if behaviour.kind == "wrong_key" else behaviour.status

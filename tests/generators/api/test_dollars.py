@@ -1,9 +1,19 @@
+import math
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import floats, integers
 
 from editfhf.errors import BadInput
-from generators.api.prices import BILLED_ATTEMPTS, gemini_attempt_price, gpt_attempt_price
+from generators.api import models
+from generators.api.prices import (
+    BILLED_ATTEMPTS,
+    GPT_INPUT_TOKENS,
+    GPT_OUTPUT_TOKENS,
+    gemini_attempt_price,
+    gpt_attempt_price,
+)
 from tests.generators.api import servers
 from tests.generators.api.conftest import Remote
 from tests.generators.api.servers import CUT_BODY, OK, RATE_LIMITED, SERVER_ERROR
@@ -13,8 +23,8 @@ from tests.generators.api.servers import CUT_BODY, OK, RATE_LIMITED, SERVER_ERRO
 ONE_ANSWER = {"gpt-image": 0.061072, "gemini-image": 0.036825}
 ATTEMPT = {"gpt-image": gpt_attempt_price, "gemini-image": gemini_attempt_price}
 QUICK = [
-    servers.OK, servers.REFUSAL, servers.OUTPUT_REFUSAL, servers.NO_IMAGE, servers.RATE_LIMITED, servers.QUOTA,
-    servers.SERVER_ERROR, servers.BAD_REQUEST, servers.CUT_BODY, servers.CUT_JSON, servers.NOT_JSON,
+    servers.OK, servers.REFUSAL, servers.OUTPUT_REFUSAL, servers.NO_IMAGE, servers.RATE_LIMITED, servers.SERVER_ERROR,
+    servers.BAD_REQUEST, servers.CUT_BODY, servers.CUT_JSON, servers.NOT_JSON,
     servers.NOT_AN_IMAGE, servers.HALF_AN_IMAGE, servers.BOMB,
 ]  # fmt: skip
 
@@ -77,6 +87,30 @@ def test_a_better_quality_never_has_a_lower_bound(gpt: Remote):
     prices = [gpt.entry.highest_price({"quality": step}) for step in steps]
     assert prices == sorted(set(prices))
     assert gpt.entry.highest_price({"quality": "auto"}) == prices[-1]
+
+
+PATCHES = {"low": 16, "medium": 24, "high": 48, "xhigh": 64, "max": 96}  # along the longer side, by quality
+
+
+def made_tokens(width: int, height: int, patches: int) -> int:
+    """What the calculator in OpenAI's guide says, as generators/api/prices.py quotes it."""
+    across = round(patches * min(width, height) / max(width, height))
+    return math.ceil(patches * across * (2_000_000 + width * height) / 4_000_000)
+
+
+def test_the_table_of_tokens_is_what_the_calculator_says_for_a_square():
+    assert {step: made_tokens(1024, 1024, patches) for step, patches in PATCHES.items()} == {
+        step: tokens for step, tokens in GPT_OUTPUT_TOKENS.items() if step != "auto"
+    }
+
+
+@given(shorter=integers(64, 4000), aspect=floats(1.0, 3.0))
+def test_no_size_that_gpt_image_is_asked_for_has_more_tokens_than_its_price_counts(shorter, aspect):
+    entry = next(entry for entry in models() if entry.id == "gpt-image")
+    width, height = entry.size.fit(round(shorter * aspect), shorter)
+    for step, patches in PATCHES.items():
+        assert made_tokens(width, height, patches) <= GPT_OUTPUT_TOKENS[step]
+    assert math.ceil(width / 32) * math.ceil(height / 32) <= GPT_INPUT_TOKENS
 
 
 def test_more_tokens_allowed_have_a_higher_bound(gemini: Remote):

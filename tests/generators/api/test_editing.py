@@ -10,6 +10,7 @@ from PIL import Image
 from editfhf.errors import BadInput
 from generators.api import models
 from generators.api.connection import Options
+from tests.factories import photo
 from tests.generators.api.conftest import KEY, Remote
 from tests.generators.api.servers import framed
 
@@ -56,16 +57,49 @@ def test_the_client_libraries_own_variables_say_where_the_server_is(remote: Remo
     assert remote.load(base_url=None).edit([remote.request()])[0].status == "image"
 
 
-@pytest.mark.parametrize(
-    ("shape", "size"), [((300, 200), "1536x1024"), ((200, 300), "1024x1536"), ((90, 100), "1024x1024")]
-)
-def test_gpt_image_is_asked_for_the_one_of_its_sizes_that_is_nearest_to_the_photo(gpt: Remote, shape, size):
-    real = next(entry for entry in models() if entry.id == "gpt-image")
+def real(remote: Remote) -> Remote:
+    """The adapter with the sizes that it is registered with."""
+    return replace(remote, entry=next(entry for entry in models() if entry.id == remote.entry.id))
+
+
+@pytest.mark.parametrize("shape", [(400, 300), (300, 400), (300, 200), (1900, 1000), (90, 100), (300, 100)])
+def test_gpt_image_is_asked_for_a_size_of_the_photos_own_aspect(gpt: Remote, shape):
     request = replace(gpt.request(), source=Image.new("RGB", shape, "orange"))
-    outcome = replace(gpt, entry=real).load().edit([request])[0]
-    assert gpt.server.received[0].fields["size"] == size
+    outcome = real(gpt).load().edit([request])[0]
+    width, height = (int(side) for side in gpt.server.received[0].fields["size"].split("x"))
+    # What the model takes: https://github.com/MicrosoftDocs/azure-ai-docs/pull/779, openai.types.image_edit_params.
+    assert width % 16 == height % 16 == 0
+    assert 655_360 <= width * height <= 1024 * 1024
+    assert 1 / 3 <= width / height <= 3
+    assert width / height == pytest.approx(shape[0] / shape[1], rel=0.01)
     assert outcome.image is not None
-    assert "{}x{}".format(*outcome.image.size) == size
+    assert outcome.image.size == (width, height)
+
+
+@pytest.mark.parametrize("shape", [(400, 300), (210, 330)])
+@pytest.mark.parametrize("revision", ["gpt-image-1.5", "gpt-image-1-mini", "chatgpt-image-latest"])
+def test_a_model_of_three_sizes_gets_the_photo_undistorted_and_its_answer_is_cut_back(gpt: Remote, shape, revision):
+    request = replace(gpt.request(), source=Image.fromarray(photo(400, seed=3)).resize(shape))
+    outcome = real(gpt).load(revision=revision).edit([request])[0]
+    assert gpt.server.received[0].fields["size"] in ("1024x1024", "1536x1024", "1024x1536")
+    assert_shows_all_of(request.source, outcome.image)
+
+
+@pytest.mark.parametrize("shape", [(400, 300), (350, 100), (200, 143), (111, 300)])
+def test_gemini_gets_the_photo_undistorted_and_its_answer_is_cut_back(gemini: Remote, shape):
+    request = replace(gemini.request(), source=Image.fromarray(photo(400, seed=3)).resize(shape))
+    outcome = real(gemini).load().edit([request])[0]
+    assert_shows_all_of(request.source, outcome.image)
+
+
+def assert_shows_all_of(source: Image.Image, edit: Image.Image | None) -> None:
+    """The edit is the photo, larger; its outer eighths are not looked at, since the server draws a frame there."""
+    assert edit is not None
+    assert edit.width / edit.height == pytest.approx(source.width / source.height, rel=1.5 / min(edit.size))
+    expected = np.asarray(source.resize(edit.size, Image.Resampling.LANCZOS)).astype(int)
+    top, left = edit.height // 6, edit.width // 6
+    inside = np.s_[top : edit.height - top, left : edit.width - left]
+    assert np.abs(np.asarray(edit).astype(int)[inside] - expected[inside]).max() <= 1
 
 
 def test_gpt_image_gets_its_parameters_and_none_that_is_left_out(gpt: Remote):
@@ -94,6 +128,8 @@ def test_gemini_gets_its_parameters_and_the_seed_as_far_as_32_bits_hold_it(gemin
         ((45, 80), "9:16"),
         ((70, 69), "1:1"),
         ((96, 50), "16:9"),
+        ((96, 40), "21:9"),
+        ((30, 100), "1:4"),
     ],
 )
 def test_gemini_is_asked_for_the_aspect_nearest_to_the_photo(gemini: Remote, shape, aspect):

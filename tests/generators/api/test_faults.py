@@ -3,7 +3,7 @@ import socket
 import numpy as np
 import pytest
 
-from editfhf.errors import BadInput
+from editfhf.errors import BadInput, JobFailed
 from generators.api.attempts import told_wait_s
 from tests.generators.api import servers
 from tests.generators.api.conftest import Remote
@@ -90,11 +90,10 @@ def test_at_most_two_attempts_that_may_be_billed_are_made(remote: Remote, fault)
     assert remote.server.requests == 2
 
 
-def test_an_empty_account_is_not_asked_again_but_a_later_run_may(remote: Remote):
+def test_an_empty_account_ends_the_model_with_the_servers_words_and_is_not_asked_again(remote: Remote):
     remote.server.behave([servers.QUOTA(words="You exceeded your quota.")] * 9)
-    outcome = remote.edit()
-    assert (outcome.status, outcome.retryable) == ("failed", True)
-    assert "You exceeded your quota." in outcome.reason
+    with pytest.raises(JobFailed, match=r"(used up|empty): You exceeded your quota\. What is made so far is kept"):
+        remote.load().edit([remote.request(), remote.request(seed=1)])
     assert remote.server.requests == 1
     assert remote.waits == []
 
