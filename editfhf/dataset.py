@@ -8,7 +8,7 @@ from pathlib import Path
 import datasets
 
 from editfhf.dataset_schema import FOLDERS, features_of
-from editfhf.errors import BadInput, hub_faults
+from editfhf.errors import BadInput, first_line, hub_faults
 from editfhf.manifest import Manifest
 from editfhf.schema import SPLITS
 
@@ -66,4 +66,4 @@ def _cause(error: BaseException) -> str:
     """The first line of what went wrong first."""
     while error.__cause__:
         error = error.__cause__
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return first_line(error).rstrip(".")

@@ -30,6 +30,11 @@ class JobFailed(EditFHFError):
     exit_code = 1
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's code says, for one of our sentences: its first line, or else its class."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def hub_faults() -> tuple[type[Exception], ...]:
     """What a call of the Hub raises: its own errors, and those of the HTTP client below (httpx, lately httpx2)."""
     from huggingface_hub.errors import HfHubHTTPError

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
+from editfhf.errors import first_line
 from editfhf.schema import ID_LENGTH
 
 Image.init()  # Pillow knows PNG and JPEG from the start, WebP and TIFF only after this
@@ -92,7 +93,7 @@ def _read(file: io.BufferedReader, max_megapixels: float, min_side: int) -> Phot
     except Image.UnidentifiedImageError as error:
         raise UnusablePhotoError("not an image of a known kind (JPEG, PNG, WebP, TIFF, BMP, GIF)") from error
     except DECODE_ERRORS as error:
-        raise UnusablePhotoError(f"truncated or damaged ({_first_line(error)})") from error
+        raise UnusablePhotoError(f"truncated or damaged ({first_line(error)})") from error
     if image.width * image.height > max_megapixels * 1e6:
         raise UnusablePhotoError(
             f"it says {image.width} × {image.height} pixels; sources.max_megapixels is {max_megapixels:g}"
@@ -109,7 +110,7 @@ def _read(file: io.BufferedReader, max_megapixels: float, min_side: int) -> Phot
     except MemoryError as error:
         raise UnusablePhotoError("too large for the memory of this machine") from error
     except DECODE_ERRORS as error:
-        raise UnusablePhotoError(f"truncated or damaged ({_first_line(error)})") from error
+        raise UnusablePhotoError(f"truncated or damaged ({first_line(error)})") from error
     source_id = source_id_of(pixels)
     if image.format in ("JPEG", "MPO") and not turned and not converted:
         file.seek(0)
@@ -279,7 +280,3 @@ def _decodes_to(data: bytes, pixels: Image.Image) -> bool:
             return image.mode == pixels.mode and image.size == pixels.size and image.tobytes() == pixels.tobytes()
     except DECODE_ERRORS:
         return False
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from editfhf.errors import BadInput, JobFailed
+from editfhf.errors import BadInput, JobFailed, first_line
 from editfhf.files import whole_file
 
 
@@ -116,5 +116,5 @@ def _faults_of_clients() -> tuple[type[Exception], ...]:
 
 
 def _sentence(error: Exception) -> str:
-    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    text = first_line(error)
     return text if text.endswith(".") else f"{text}."

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from editfhf.checks import columns, contents, files, images
+from editfhf.errors import first_line
 from editfhf.manifest import Manifest
 
 # A check yields one sentence for each failure: the file, the row (edit_id), the field.
@@ -79,5 +80,5 @@ def _run(name: str, check: Check, folder: Path) -> CheckResult:
     except (pa.ArrowException, OSError, ValueError) as error:
         # A damaged page: it cannot be read further, and what was found before stands.
         result.n_failures += 1
-        result.failures.append(f"cannot be read: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+        result.failures.append(f"cannot be read: {first_line(error)}")
     return result

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from editfhf.errors import BadInput, JobFailed, hub_faults
+from editfhf.errors import BadInput, JobFailed, first_line, hub_faults
 
 MAX_NEW_TOKENS = 4096  # of an answer: 43 instructions of some 60 tokens each, and room
 # Families whose processor without torchvision is the real one less its video part.
@@ -78,7 +78,7 @@ class LocalModel:
             model = AutoModelForImageTextToText.from_pretrained(self.name, dtype="auto")
         except faults as error:
             raise BadInput(
-                f"The vision-language model {self.name!r} cannot be loaded: {_first_line(error)}",
+                f"The vision-language model {self.name!r} cannot be loaded: {_sentence(error)}",
                 mend="Name a repository of the Hub or a folder with `--vlm-model`, or a server with `--vlm-url`.",
             ) from None
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -107,6 +107,6 @@ def _processor(name: str, model_type: str) -> Any:
     return processor
 
 
-def _first_line(error: Exception) -> str:
-    line = str(error).strip().split("\n")[0] or type(error).__name__
+def _sentence(error: Exception) -> str:
+    line = first_line(error)
     return line if line.endswith(".") else f"{line}."

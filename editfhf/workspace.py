@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from editfhf.config import CONFIG_NAME, Config
-from editfhf.errors import BadInput
+from editfhf.errors import BadInput, first_line
 from editfhf.files import whole_file
 from editfhf.ledger import Ledger
 from editfhf.schema import TABLES, Edit, Source, to_table
@@ -109,7 +109,7 @@ class Workspace:
             return pq.read_table(path).select(TABLES[name].names).cast(TABLES[name])
         except (pa.ArrowException, KeyError, OSError) as error:
             raise BadInput(
-                f"{path} cannot be read: {_first_line(error)}.",
+                f"{path} cannot be read: {first_line(error)}.",
                 mend="Remove it and run the command that made it again.",
             ) from error
 
@@ -182,7 +182,3 @@ class Workspace:
             yield
         finally:
             lock.release()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

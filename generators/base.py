@@ -151,6 +151,11 @@ class ModelEntry:
     def needs_gpu(self) -> bool:
         return self.memory_gb is not None
 
+    @property
+    def takes_revision(self) -> bool:
+        """`load` is told which revision to load; others have only the one of their code."""
+        return bool(self.repository or self.key_variable)
+
     def highest_price(self, params: Mapping[str, Any]) -> float:
         """Dollars that one edit with these parameters costs at most; 0 where nothing is paid."""
         if self.price is not None:

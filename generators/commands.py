@@ -77,26 +77,35 @@ def generate(
         str | None, typer.Option(metavar="I/N", help="Only share I of N, into a part: `editfhf merge` joins them.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be made, and what is missing for it; make nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Say what would be made, what is missing for it, and why edits failed or were refused; make nothing.",
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make the edited images that are planned and missing; run it again to go on where it stopped."""
     from editfhf.workspace import Workspace
     from generators import runner
-    from generators.engines import engine_of
+    from generators.engine import engine_of
     from generators.shards import Shard
 
     opened = Workspace.open(workspace)
     options = runner.Selection(model, task, limit, retry, Shard.parse(shard) if shard else None)
     start = engine_of(engine, workers)
     if dry_run:
-        rows, problems = runner.rehearse(opened, options, elsewhere=engine != "local")
-        console.show(rows, as_json=as_json, title="Would be made")
-        for problem in problems:
+        found = runner.dry_run(opened, options, start)
+        if as_json:
+            console.show(found.as_row(), as_json=True)
+        else:
+            console.show(found.would_make, title="Would be made")
+            if found.not_made:
+                console.show(found.reasons(), title="Failed or refused so far")
+        for problem in found.problems:
             console.note(f"- {problem}")
-        if problems:
-            raise problems[0]
+        if found.problems:
+            raise found.problems[0]
         return
     with console.progress("Generating") as report:
         counts = runner.generate(opened, options, start, on_progress=report)
@@ -104,8 +113,8 @@ def generate(
     quoted = shlex.quote(workspace)
     if counts.failed:
         raise JobFailed(
-            f"{counts.failed} edits failed; `editfhf generate --retry failed -w {quoted}` tries them again, and the "
-            "ledger has the reasons:",
+            f"{counts.failed} edits failed; `editfhf generate --retry failed -w {quoted}` tries them again, and "
+            "`--dry-run` lists all reasons:",
             mend="; ".join(counts.reasons),
         )
     if counts.beyond_budget:

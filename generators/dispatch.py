@@ -2,19 +2,29 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from editfhf.errors import JobFailed
+from editfhf.errors import EditFHFError, JobFailed
 from generators.engine import Engine, RunningWorker, WorkerDied
 from generators.worker import Job, Made, ModelLoad
 
 log = logging.getLogger(__name__)
 MOST_KILLS = 3  # a job that killed its worker so often is set aside
 MOST_LOST_STARTS = 3  # workers in a row that died before their model was loaded
+MOST_DEATHS = 20  # workers in a row that died with nothing made in between
+MOST_SAME_FAILURES = 20  # edits in a row that failed for one reason: it is the model's, not theirs
 
 Batch = list[Job]
+
+
+class ModelEnded(Exception):
+    """Nothing more can be made with this model; `error` says why. A run may go on with others."""
+
+    def __init__(self, error: EditFHFError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass
@@ -33,9 +43,13 @@ class Dispatch:
     When a worker dies, the jobs that it held are suspects: each of them is run again alone on a worker. One that its
     worker dies of then is counted, and after three times it comes back as failed. The others lose nothing.
 
+    A failure is passed on once another answer shows that it was the edit's own. Twenty in a row for one reason are the
+    model's: they come back as retryable, and end it.
+
     Args:
         batches: taken only when a worker has room, so that reading them may be slow or may stop at any time.
-        count_kill: notes that this edit's worker died while it held nothing else; returns how often so far.
+        count_kill: told the ids of all edits that a worker with a model held when it died; returns how often one that
+            was alone has killed its worker so far (of several nobody knows which it was).
         n_workers: at most; no more are started than there are batches for.
         depth: batches that a worker holds at the same time.
     """
@@ -45,7 +59,7 @@ class Dispatch:
         engine: Engine,
         load: ModelLoad,
         batches: Iterable[Batch],
-        count_kill: Callable[[str], int],
+        count_kill: Callable[[Sequence[str]], int],
         n_workers: int = 1,
         depth: int = 3,
     ) -> None:
@@ -56,13 +70,47 @@ class Dispatch:
         self._suspects: deque[Job] = deque()
         self._slots: list[_Slot] = []
         self._lost_starts = 0
+        self._deaths = 0
 
     def run(self) -> Iterator[list[Made]]:
-        """What the workers made, batch by batch, until all are done.
+        """What the workers made, as it comes, until all is done.
 
         Raises:
-            BadInput, JobFailed: from a worker, when it ends the whole run; or workers die before they have loaded.
+            ModelEnded: a worker said that no job could survive, workers die before they have loaded or with every job,
+                or every edit fails for the same reason.
         """
+        failed: list[Made] = []  # the latest in a row for one reason
+        try:
+            for made in self._answers():
+                ready = []
+                for one in made:
+                    if failed and (one.status, one.reason) != (failed[0].status, failed[0].reason):
+                        ready += failed
+                        failed = []
+                    (failed if one.status == "failed" else ready).append(one)
+                if ready:
+                    yield ready
+                if len(failed) >= MOST_SAME_FAILURES:
+                    failed = [replace(one, retryable=True) for one in failed]
+                    raise self._ended(
+                        f"{len(failed)} edits in a row failed for one reason: {failed[0].reason.rstrip('.')}."
+                    )
+        except ModelEnded:
+            if failed:
+                yield failed
+            raise
+        if failed:
+            yield failed
+
+    def _ended(self, what: str) -> ModelEnded:
+        return ModelEnded(
+            JobFailed(
+                f"{self._load.model_id}: {what}",
+                mend="What was made is kept. Mend what that says, then run the same command again.",
+            )
+        )
+
+    def _answers(self) -> Iterator[list[Made]]:
         try:
             while True:
                 self._feed()
@@ -79,7 +127,9 @@ class Dispatch:
                     except WorkerDied as death:
                         yield from self._bury(slot, death)
                         continue
-                    self._lost_starts = 0
+                    except EditFHFError as error:
+                        raise ModelEnded(error) from error
+                    self._lost_starts = self._deaths = 0
                     del slot.in_flight[future]
                     slot.alone = False
                     yield made
@@ -135,18 +185,17 @@ class Dispatch:
         if not loaded:
             self._lost_starts += 1
             if self._lost_starts >= MOST_LOST_STARTS:
-                raise JobFailed(
-                    f"{self._load.model_id}: {self._lost_starts} workers died before the model was loaded ({death}).",
-                    mend="What was made is kept. Mend what that log says, then run the same command again.",
-                ) from None
+                raise self._ended(f"{self._lost_starts} workers died before the model was loaded ({death}).") from None
             if slot.alone:
                 self._suspects.extend(jobs)
             else:
                 self._returned.extend(batches)
             return
-        if len(jobs) == 1:
-            kills = self._count_kill(jobs[0].edit_id)
-            if kills >= MOST_KILLS:
-                yield [Made(jobs[0].edit_id, "failed", reason=f"Killed its worker {kills} times ({death}).")]
-                return
-        self._suspects.extend(jobs)
+        kills = self._count_kill([job.edit_id for job in jobs])
+        self._deaths += 1
+        if kills >= MOST_KILLS:
+            yield [Made(jobs[0].edit_id, "failed", reason=f"Killed its worker {kills} times ({death}).")]
+        else:
+            self._suspects.extend(jobs)
+        if self._deaths >= MOST_DEATHS:
+            raise self._ended(f"{self._deaths} workers in a row died with nothing made in between ({death}).") from None

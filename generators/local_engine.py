@@ -18,7 +18,7 @@ from typing import Any
 
 from editfhf.errors import EditFHFError
 from generators.engine import WorkerDied
-from generators.worker import Job, Made, ModelLoad, Worker
+from generators.worker import DeviceLost, Job, Made, ModelLoad, Worker
 
 LOADING = 0  # in place of a batch's number: how that ended
 
@@ -143,7 +143,7 @@ def serve(pipe: Connection) -> None:
     load = pipe.recv()
     sending = threading.Lock()
 
-    def answer(number: int, what: list[Made] | EditFHFError) -> None:
+    def answer(number: int, what: list[Made] | EditFHFError | WorkerDied) -> None:
         with sending:
             pipe.send((number, what))
 
@@ -152,6 +152,9 @@ def serve(pipe: Connection) -> None:
             answer(number, worker.run(jobs))
         except EditFHFError as error:
             answer(number, error)
+        except DeviceLost as error:
+            answer(number, WorkerDied(str(error)))
+            raise
 
     try:
         worker = Worker(load)
@@ -169,7 +172,8 @@ def serve(pipe: Connection) -> None:
 
 
 def _die_of_a_defect(done: "Future[None]") -> None:
-    """A defect of our own, or an edit too large to send, ends the process: the run hears of it instead of waiting."""
+    """A lost GPU, a defect of our own or an edit too large to send ends the process: the run hears of it instead of
+    waiting."""
     error = done.exception()
     if error is not None:
         traceback.print_exception(error)

@@ -5,11 +5,13 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 
+from editfhf.config import GenerateConfig
 from editfhf.errors import BadInput
 from editfhf.schema import Edit
 from editfhf.workspace import Workspace
 from generators.base import ModelEntry
 from generators.estimate import PNG_BYTES_PER_PIXEL
+from generators.registry import model_entry
 from generators.revisions import hub_access
 
 EditsByModel = Mapping[str, tuple[ModelEntry, Sequence[Edit]]]
@@ -17,13 +19,34 @@ EditsByModel = Mapping[str, tuple[ModelEntry, Sequence[Edit]]]
 MODULES = {"generate": ("torch", "diffusers", "transformers", "accelerate"), "api": ("openai", "google.genai")}
 
 
-def require_ready(workspace: Workspace, edits: EditsByModel, elsewhere: bool = False) -> None:
+def require_settings(config: GenerateConfig) -> None:
+    """Refuse settings that would ask a model for another revision than its edits are planned with, or name no model.
+
+    Raises:
+        BadInput: of the first that is wrong.
+    """
+    for name in (*config.params, *config.options, *config.revisions):
+        model_entry(name)
+    for name, options in config.options.items():
+        if "revision" in options:
+            raise BadInput(
+                f"generate.options: `revision` of {name} is no option: it is part of every edit's id.",
+                mend=f"Write generate.revisions: {{{name}: {options['revision']}}}.",
+            )
+    for name in config.revisions:
+        if not model_entry(name).takes_revision:
+            raise BadInput(
+                f"generate.revisions: {name} has one revision only, that of its code.",
+                mend="Remove it there.",
+            )
+
+
+def require_none(problems: Sequence[BadInput]) -> None:
     """Refuse a run that cannot end well.
 
     Raises:
         BadInput: the first problem; how many more there are.
     """
-    problems = list(find_problems(workspace, edits, elsewhere))
     if problems:
         more = f" ({len(problems) - 1} more: `editfhf generate --dry-run` lists them.)" if len(problems) > 1 else ""
         raise BadInput(problems[0].what, mend=problems[0].mend + more)
@@ -33,7 +56,8 @@ def find_problems(workspace: Workspace, edits: EditsByModel, elsewhere: bool = F
     """Everything that is known to be missing for these edits.
 
     Args:
-        elsewhere: the workers run on other machines: their GPUs and packages are not looked at.
+        elsewhere: the workers run on other machines: their GPUs and packages are not looked at. Those of models behind
+            an API run here all the same.
     """
     config = workspace.config.generate
     paid = 0.0
@@ -42,7 +66,7 @@ def find_problems(workspace: Workspace, edits: EditsByModel, elsewhere: bool = F
             continue
         options = config.options.get(entry.id, {})
         missing = [module for module in MODULES.get(entry.extra, ()) if not _importable(module)]
-        if missing and not elsewhere:
+        if missing and (not elsewhere or entry.key_variable):
             yield BadInput(
                 f"{entry.id} needs {' and '.join(missing)}, which are not installed.",
                 mend=f"Run `pip install 'editfhf[{entry.extra}]'`.",

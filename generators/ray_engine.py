@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from editfhf.errors import BadInput, EditFHFError
+from editfhf.errors import BadInput, EditFHFError, first_line
 from generators.engine import WorkerDied
-from generators.worker import Job, Made, ModelLoad, Worker
+from generators.worker import DeviceLost, Job, Made, ModelLoad, Worker
 
 
 class RayEngine:
@@ -43,24 +43,30 @@ class RayEngine:
             try:
                 ray.init(address=address, include_dashboard=None if address else False, log_to_driver=False)
             except (ConnectionError, RuntimeError, ValueError) as error:
-                first = str(error).strip().splitlines()[0]
-                raise BadInput(f"Ray cannot be reached: {first}", mend="Check RAY_ADDRESS, or unset it.") from error
+                raise BadInput(
+                    f"Ray cannot be reached: {first_line(error)}", mend="Check RAY_ADDRESS, or unset it."
+                ) from error
 
     def start(self, load: ModelLoad, number: int) -> "RayWorker":  # noqa: ARG002
         return RayWorker(self._ray, load)
 
     def n_workers(self, load: ModelLoad) -> int:
-        if self._workers is not None:
-            return self._workers
-        resources = self._ray.cluster_resources()
-        kind, share = ("GPU", load.gpus) if load.gpus and load.options.get("device") != "cpu" else ("CPU", 1)
-        holds = int(resources.get(kind, 0) / share)
-        if holds < 1:
-            raise BadInput(
-                f"{load.model_id} needs {share:g} {kind} of the Ray cluster, and it has {resources.get(kind, 0):g}.",
-                mend="Add a node, or set generate.options: {" + f"{load.model_id}: {{gpus: 0.5}}" + "}.",
-            )
-        return holds
+        kind, share = ("GPU", load.gpus) if _on_gpu(load) else ("CPU", 1.0)
+        units = [node["Resources"].get(kind, 0.0) for node in self._ray.nodes() if node["Alive"]]
+        # An actor lies on one node, and shares of a GPU on one GPU.
+        holds = sum(int(one) * int(1 / share) if share <= 1 else int(one / share) for one in units)
+        if holds >= 1:
+            return self._workers or holds
+        largest = max(units, default=0)
+        mend = "Add a node that has it (where nodes are started as needed: keep one running)"
+        if kind == "GPU" and largest:
+            mend += f", or ask for less with generate.options: {{{load.model_id}: {{gpus: 1}}}}"
+        elif kind == "GPU":
+            mend += f", or run it, slowly, with generate.options: {{{load.model_id}: {{device: cpu}}}}"
+        raise BadInput(
+            f"{load.model_id} needs a node of the Ray cluster with {share:g} {kind}, and the largest has {largest:g}.",
+            mend=f"{mend}.",
+        )
 
     def about(self) -> dict[str, Any]:
         return {"engine": self.name, "ray": self._ray.__version__, "nodes": len(self._ray.nodes())}
@@ -84,6 +90,10 @@ def _require_answer(address: str) -> None:
         ) from error
 
 
+def _on_gpu(load: ModelLoad) -> bool:
+    return load.gpus > 0 and load.options.get("device") != "cpu"
+
+
 class RayWorker:
     """One actor."""
 
@@ -91,7 +101,7 @@ class RayWorker:
         from generators.local_engine import batches_in_flight
 
         self._ray = ray
-        on_gpu = load.gpus and load.options.get("device") != "cpu"
+        on_gpu = _on_gpu(load)
         # An actor that died is not restarted by Ray: the run starts another, and knows which jobs were lost.
         self._actor = (
             ray.remote(_Actor)
@@ -125,13 +135,12 @@ class RayWorker:
         error = done.exception()
         if error is None:
             result = done.result()
-            if isinstance(result, EditFHFError):
+            if isinstance(result, Exception):
                 answered.set_exception(result)
             else:
                 answered.set_result(result)
         else:
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            answered.set_exception(WorkerDied(first))
+            answered.set_exception(WorkerDied(first_line(error)))
 
     def stop(self) -> None:
         self._ray.kill(self._actor)
@@ -150,10 +159,12 @@ class _Actor:
     def ready(self) -> bool:
         return True
 
-    def run(self, jobs: list[Job]) -> list[Made] | EditFHFError:
+    def run(self, jobs: list[Job]) -> list[Made] | EditFHFError | WorkerDied:
         if self._refused is not None:
             return self._refused
         try:
             return self._worker.run(jobs)
         except EditFHFError as error:
             return error
+        except DeviceLost as error:
+            return WorkerDied(str(error))  # and the run ends this actor

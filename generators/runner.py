@@ -1,32 +1,33 @@
 """Makes the edits that are planned and missing: one ledger, one writer, nothing lost or doubled however it ends."""
 
 import errno
+import logging
 import platform
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from typing import Any
 
 from editfhf import oracle
-from editfhf.errors import BadInput, JobFailed
+from editfhf.errors import BadInput, EditFHFError, JobFailed
 from editfhf.files import remove_leftovers
 from editfhf.ledger import Finished, Progress
 from editfhf.schema import Edit, Source, canonical_json
 from editfhf.tasks import require_task
 from editfhf.workspace import Workspace
 from generators.base import ModelEntry
-from generators.dispatch import Dispatch
-from generators.engine import Engine
-from generators.engines import StartEngine, engine_of
+from generators.dispatch import Dispatch, ModelEnded
+from generators.engine import Engine, StartEngine, engine_of
 from generators.plan import plan_campaign
-from generators.preflight import find_problems, require_ready
+from generators.preflight import find_problems, require_none, require_settings
 from generators.shards import Shard
 from generators.worker import Job, Made, ModelLoad
 
+log = logging.getLogger(__name__)
 ROUNDING_USD = 1e-6
 MOST_ATTEMPTS = 3  # at a failure that another try may mend
 
@@ -92,33 +93,71 @@ def generate(
     """Plan all edits of a workspace and make those that are selected and missing.
 
     Args:
-        start_engine: starts what runs the workers; default: processes of this machine.
+        start_engine: starts what runs the workers; default: processes of this machine. Models behind an API always run
+            in those: they need no GPU, and their keys stay here.
         on_progress: told how many of how many edits have ended.
 
     Raises:
         BadInput: unknown model or task, no instructions yet, another run is going on, something is missing that the
             run needs (a token, a GPU, a key, disk space).
-        JobFailed: the disk is full, or workers cannot be kept alive; what was made is kept.
+        JobFailed: the disk is full, or the store of images cannot be reached; what was made is kept.
+        BadInput, JobFailed: after all others were made: models that could not go on (weights that do not load, a wrong
+            key, workers that die), each with its reason.
     """
-    start_engine = start_engine or engine_of("local")
-    with _locked(workspace, selection) as target, _full_disk_told(target):
+    with _locked(workspace, selection) as target, _full_disk_told(target), ExitStack() as started:
         run = _Run(workspace, target, selection)
-        engine = start_engine(target)
-        try:
-            require_ready(workspace, run.missing_by_entry(), elsewhere=engine.name != "local")
-            return run.make(engine, on_progress)
-        finally:
-            engine.close()
+        engines = _start_engines(target, start_engine, started)
+        require_none(list(find_problems(workspace, run.missing_by_entry(), engines.elsewhere)))
+        require_none(list(run.find_lack_of_room(engines)))
+        return run.make(engines, on_progress)
 
 
-def rehearse(
-    workspace: Workspace, selection: Selection = Selection(), elsewhere: bool = False
-) -> tuple[list[dict[str, object]], list[BadInput]]:
-    """What `generate` would make, by model, and every problem that is known before it; nothing is made."""
-    with _locked(workspace, selection) as target:
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a run would make.
+
+    Attributes:
+        would_make: by model: `edits`, and `usd_at_most`.
+        problems: what is known to be missing for it.
+        not_made: every selected edit that was refused or failed so far, with its `reason` (the model's words), and
+            whether this run would try it again.
+    """
+
+    would_make: list[dict[str, Any]]
+    problems: list[BadInput]
+    not_made: list[dict[str, Any]]
+
+    def as_row(self) -> dict[str, Any]:
+        """All of it, for JSON: `problems` as sentences."""
+        return {
+            "would_make": self.would_make,
+            "problems": [str(problem) for problem in self.problems],
+            "not_made": self.not_made,
+        }
+
+    def reasons(self) -> list[dict[str, Any]]:
+        """How many edits of each model were refused or failed for each reason, the most common first."""
+        counts = Counter((one["model"], one["status"], one["reason"]) for one in self.not_made)
+        return [
+            {"model": model, "status": status, "edits": count, "reason": reason}
+            for (model, status, reason), count in counts.most_common()
+        ]
+
+
+def dry_run(
+    workspace: Workspace, selection: Selection = Selection(), start_engine: StartEngine | None = None
+) -> DryRun:
+    """What `generate` would do: all but making edits. They are planned and noted in the ledger, and the engine is
+    started, to know what it has room for.
+
+    Raises:
+        BadInput: as `generate`, for what has to be mended before anything can be said.
+    """
+    with _locked(workspace, selection) as target, ExitStack() as started:
         run = _Run(workspace, target, selection)
         missing = run.missing_by_entry()
-        rows: list[dict[str, object]] = [
+        engines = _start_engines(target, start_engine, started)
+        would_make: list[dict[str, Any]] = [
             {
                 "model": entry.id,
                 "edits": len(edits),
@@ -126,7 +165,30 @@ def rehearse(
             }
             for entry, edits in missing.values()
         ]
-        return rows, list(find_problems(workspace, missing, elsewhere))
+        problems = [*find_problems(workspace, missing, engines.elsewhere), *run.find_lack_of_room(engines)]
+        return DryRun(would_make, problems, run.not_made())
+
+
+@dataclass(frozen=True, slots=True)
+class _Engines:
+    """The engine that was asked for, and the processes of this machine for models behind an API."""
+
+    chosen: Engine
+    here: Engine
+
+    @property
+    def elsewhere(self) -> bool:
+        return self.chosen is not self.here
+
+    def of(self, entry: ModelEntry) -> Engine:
+        return self.here if entry.key_variable else self.chosen
+
+
+def _start_engines(target: Workspace, start: StartEngine | None, started: ExitStack) -> _Engines:
+    chosen = started.enter_context(closing((start or engine_of("local"))(target)))
+    if chosen.name == "local":
+        return _Engines(chosen, chosen)
+    return _Engines(chosen, started.enter_context(closing(engine_of("local")(target))))
 
 
 @contextmanager
@@ -145,16 +207,18 @@ class _Run:
         self.config = workspace.config.generate
         self.counts = RunCounts()
         self.failures: Counter[str] = Counter()
+        self.ended: dict[str, EditFHFError] = {}  # models that could not go on
         self.sources: dict[str, Source] = {source.source_id: source for source in workspace.sources()}
         remove_leftovers(target.images_dir)
         remove_leftovers(target.oracle_dir)
+        require_settings(self.config)
         plan = plan_campaign(workspace, selection.models, selection.tasks)
         self.entries = {entry.id: entry for entry in plan.entries}
-        selected = plan.edits if selection.limit is None else plan.edits[: selection.limit]
+        self.selected = selected = plan.edits if selection.limit is None else plan.edits[: selection.limit]
         self.counts.beyond_limit = len(plan.edits) - len(selected)
         self.budget = self.config.budget_usd or 0.0
         if selection.shard:
-            selected = selection.shard.select(selected)
+            self.selected = selected = selection.shard.select(selected)
             target.ledger.plan(selected)
             # The shares spend at the same time and do not know of each other.
             self.budget = max(0.0, self.budget - workspace.ledger.spent_usd()) / selection.shard.total
@@ -169,18 +233,67 @@ class _Run:
             found.setdefault(edit.model, (self.entries[edit.model], []))[1].append(edit)
         return found
 
-    def make(self, engine: Engine, on_progress: Callable[[int, int], None]) -> RunCounts:
+    def find_lack_of_room(self, engines: _Engines) -> Iterator[BadInput]:
+        """Models that the engine has no room for."""
+        for load, _ in self._loads():
+            engine = engines.of(self.entries[load.model_id])
+            if engine is not engines.here:
+                try:
+                    engine.n_workers(load)
+                except BadInput as problem:
+                    yield problem
+
+    def not_made(self) -> list[dict[str, Any]]:
+        """The selected edits that were refused or failed, with their reasons."""
+        again = {edit.edit_id for edit in self.missing}
+        ended = {one.edit_id: one for one in self.target.ledger.finished() if one.status in ("refused", "failed")}
+        return [
+            {
+                "edit_id": edit.edit_id,
+                "model": edit.model,
+                "task": edit.task,
+                "source_id": edit.source_id,
+                "instruction": edit.instruction,
+                "status": ended[edit.edit_id].status,
+                "reason": ended[edit.edit_id].reason,
+                "tried_again": edit.edit_id in again,
+            }
+            for edit in self.selected
+            if edit.edit_id in ended
+        ]
+
+    def make(self, engines: _Engines, on_progress: Callable[[int, int], None]) -> RunCounts:
         on_progress(0, len(self.missing))
         if not self.missing:
             return self.counts
-        self.number = self.target.ledger.start_run({**_about_here(), **engine.about()})
+        self.number = self.target.ledger.start_run({**_about_here(), **engines.chosen.about()})
         ended = 0
-        for made in self._made(engine):
+        for made in self._made(engines):
             self._store(made)
             ended += len(made)
             on_progress(ended, len(self.missing))
         self.counts.reasons = [f"{count} × {reason}" for reason, count in self.failures.most_common(3) if count]
+        if self.ended:
+            raise self._told()
         return self.counts
+
+    def _told(self) -> EditFHFError:
+        """The models that could not go on, in one error."""
+        kind = BadInput if all(isinstance(error, BadInput) for error in self.ended.values()) else JobFailed
+        errors = {
+            model: error if model in error.what else type(error)(f"{model}: {error.what}", error.mend)
+            for model, error in self.ended.items()
+        }
+        if len(errors) == 1:
+            (error,) = errors.values()
+            what, mend = error.what, error.mend
+        else:
+            what = f"{len(errors)} models could not go on. {' '.join(map(str, errors.values()))}"
+            mend = ""
+        others = len({edit.model for edit in self.missing}) - len(errors)
+        if others:
+            mend += f" The run went on without: {self.counts.made} edits were made."
+        return kind(what, mend.strip())
 
     def _missing(self, selected: list[Edit], retry: str | None) -> Iterator[Edit]:
         """The selected edits that have no image, model by model (a model is loaded once), else in the plan's order."""
@@ -199,19 +312,32 @@ class _Run:
             else:
                 yield edit
 
-    def _made(self, engine: Engine) -> Iterator[list[Made]]:
+    def _made(self, engines: _Engines) -> Iterator[list[Made]]:
         for load, edits in self._loads():
-            entry = self.entries[load.model_id]
-            n_workers = 1 if entry.key_variable else engine.n_workers(load)
-            left, too_dear = edits, list[Edit]()
-            while left:
-                too_dear = []
-                batches = self._batches(entry, left, too_dear)
-                count_kill = self.target.ledger.count_kill
-                yield from Dispatch(engine, load, batches, count_kill, n_workers, depth=entry.concurrency + 2).run()
-                # Those under way may have cost less than was set aside for them: then there is room for more.
-                left = too_dear if too_dear and self._affordable(entry, too_dear[:1]) else []
-            self.counts.beyond_budget += len(too_dear)
+            if load.model_id in self.ended:
+                continue
+            try:
+                yield from self._made_by(engines.of(self.entries[load.model_id]), load, edits)
+            except ModelEnded as end:
+                log.error("%s ended early: %s", load.model_id, end)
+                self.ended[load.model_id] = end.error
+
+    def _made_by(self, engine: Engine, load: ModelLoad, edits: list[Edit]) -> Iterator[list[Made]]:
+        entry = self.entries[load.model_id]
+        n_workers = 1 if entry.key_variable else engine.n_workers(load)
+        left, too_dear = edits, list[Edit]()
+        while left:
+            too_dear = []
+            batches = self._batches(entry, left, too_dear)
+            count_kill = self._count_kill
+            yield from Dispatch(engine, load, batches, count_kill, n_workers, depth=entry.concurrency + 2).run()
+            # Those under way may have cost less than was set aside for them: then there is room for more.
+            left = too_dear if too_dear and self._affordable(entry, too_dear[:1]) else []
+        self.counts.beyond_budget += len(too_dear)
+
+    def _count_kill(self, edit_ids: Sequence[str]) -> int:
+        """A worker died while it worked on these; how often one that was alone has done so."""
+        return self.target.ledger.count_kill(edit_ids[0]) if len(edit_ids) == 1 else 0
 
     def _loads(self) -> Iterator[tuple[ModelLoad, list[Edit]]]:
         """The missing edits by what is loaded for them: a model with its revision and the parameters of loading."""
@@ -229,7 +355,7 @@ class _Run:
             options = {**self.config.options.get(model, {})}
             options |= {name: edits[0].params[name] for name in entry.load_params}
             gpus = options.pop("gpus", 1 if entry.needs_gpu else 0)
-            if entry.repository:
+            if entry.takes_revision:
                 options["revision"] = revision
             yield ModelLoad(model, options, gpus), edits
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from editfhf.errors import EditFHFError
+from editfhf.errors import EditFHFError, first_line
 from generators.base import EditModel, EditOutcome, EditRequest
 from generators.registry import load_model, model_entry
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 # A photo always varies more than this (standard deviation of 0..255, of a reduced copy); a blanked frame does not.
 UNIFORM = 1.0
+
+
+class DeviceLost(Exception):
+    """The GPU's context is broken (an illegal address, a failed assertion): nothing works any more in this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,9 @@ class Worker:
         """Make the edits of some jobs, in their order.
 
         Raises:
-            BadInput, JobFailed: what ends the whole run, such as a wrong key. What one job does wrong is a `Made`.
+            BadInput, JobFailed: what no job of this model could survive, such as a wrong key. What one job does wrong
+                is a `Made`.
+            DeviceLost: the process has to end; another may go on.
         """
         made: list[Made | None] = [None] * len(jobs)
         requests: dict[int, EditRequest] = {}
@@ -121,7 +127,9 @@ class Worker:
         except EditFHFError:
             raise
         except Exception as error:
-            out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+            out_of_memory = _is_out_of_memory(error)
+            if not out_of_memory and _is_device_lost(error):
+                raise DeviceLost(first_line(error)) from error
             if not out_of_memory:
                 log.exception("%s failed on %s", self.model.id, ", ".join(one.edit_id for one in requests))
             if len(requests) == 1:
@@ -135,6 +143,19 @@ class Worker:
             log.warning("%s: out of memory with %d photos; going on with %d", self.model.id, len(requests), half)
             return self._edit(requests)
         return self._edit_batch(requests[:half]) + self._edit_batch(requests[half:])
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Also where a library of CUDA found no room, beside torch's own allocator: that leaves the context whole."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return any(words in str(error) for words in ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED"))
+
+
+def _is_device_lost(error: Exception) -> bool:
+    return type(error).__name__ == "AcceleratorError" or (
+        isinstance(error, RuntimeError) and "CUDA error" in str(error)
+    )
 
 
 def checked(outcome: EditOutcome, request: EditRequest) -> EditOutcome:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from editfhf.checks.rows import read_groups, shards
 from editfhf.dataset_schema import FOLDERS, arrow_schema_of, shard_name
+from editfhf.errors import first_line
 from editfhf.manifest import Manifest
 from editfhf.schema import DIMENSIONS, SPLITS
 
@@ -40,7 +41,7 @@ def _check_schema(path: Path, where: str, expected: pa.Schema) -> Iterator[str]:
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
-        yield f"{where}: not a whole Parquet file: {str(error).splitlines()[0]}"
+        yield f"{where}: not a whole Parquet file: {first_line(error)}"
         return
     if schema.names != expected.names:
         missing = [name for name in expected.names if name not in schema.names]

@@ -40,7 +40,7 @@ def test_a_dry_run_lists_every_problem_and_ends_with_2(typed, make_campaign):
     workspace = make_campaign("[test/one, test/paid]")
     code, out, err = typed("generate", "-w", workspace.root, "--dry-run", "--json")
     assert code == 2
-    assert {row["model"] for row in json.loads(out)} == {"test/one", "test/paid"}
+    assert {row["model"] for row in json.loads(out)["would_make"]} == {"test/one", "test/paid"}
     assert "costs money" in err
     assert not list(workspace.images_dir.rglob("*.png"))
 
@@ -52,6 +52,21 @@ def test_edits_that_failed_end_the_command_with_1_and_their_reasons(typed, make_
     assert code == 1
     assert "2 edits failed" in err
     assert "2 × RuntimeError: out of luck" in err
+
+
+def test_a_dry_run_says_why_edits_were_refused_or_failed(typed, make_campaign):
+    workspace = make_campaign("[test/one]")
+    reword(workspace, "crash", "refuse", "refuse")
+    typed("generate", "-w", workspace.root)
+    code, out, _ = typed("generate", "-w", workspace.root, "--dry-run")
+    assert code == 0
+    table = [line.split() for line in out.splitlines()]
+    assert ["test/one", "refused", "2", "I", "would", "rather", "not."] in table
+    assert ["test/one", "failed", "1", "RuntimeError:", "out", "of", "luck"] in table
+    _, out, _ = typed("generate", "-w", workspace.root, "--dry-run", "--json")
+    reasons = {one["edit_id"]: one["reason"] for one in json.loads(out)["not_made"]}
+    assert reasons == workspace.ledger.reasons()
+    assert len(reasons) == 3
 
 
 def test_what_the_budget_leaves_out_ends_the_command_with_1(typed, make_campaign):

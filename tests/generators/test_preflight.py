@@ -69,6 +69,14 @@ def test_no_key_and_no_budget(make_campaign, monkeypatch):
     assert "costs money" in found[1]
 
 
+def test_a_model_behind_an_api_needs_its_package_here_whatever_the_engine(make_campaign, monkeypatch):
+    monkeypatch.setitem(preflight.MODULES, "api", ("a_package_of_nobody",))
+    workspace = make_campaign("[test/one]")
+    edits = plan_campaign(workspace, ["test/one"]).edits
+    (found,) = find_problems(workspace, {"gpt-image": (GPT, edits[:1])}, elsewhere=True)
+    assert "a_package_of_nobody" in str(found)
+
+
 def test_a_package_that_is_not_installed(make_campaign, monkeypatch):
     monkeypatch.setitem(preflight.MODULES, "api", ("openai", "a_package_of_nobody"))
     (found,) = problems(make_campaign("[test/one]"), GPT)

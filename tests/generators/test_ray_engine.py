@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from editfhf.errors import BadInput, JobFailed
-from generators.engines import engine_of
-from generators.runner import Selection, generate
+from generators.engine import engine_of
+from generators.runner import Selection, dry_run, generate
 from generators.worker import ModelLoad
 from tests.generators.conftest import N_PHOTOS, reword
 from tests.generators.test_runner import diary, state
@@ -102,6 +102,7 @@ def test_small_models_share_a_gpu(ray_here):
     ray_here.init(num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False)
     engine = engine_of("ray")(None)
     assert engine.n_workers(ModelLoad("small", {}, gpus=0.25)) == 4
+    assert engine.n_workers(ModelLoad("less small", {}, gpus=0.4)) == 2
     assert engine.n_workers(ModelLoad("large", {}, gpus=1)) == 1
 
 
@@ -125,10 +126,50 @@ def test_a_model_that_cannot_be_loaded_is_one_sentence(ray_here, make_campaign, 
         generate(workspace, Selection(limit=2), engine_of("ray"))
 
 
-def test_a_cluster_without_room_for_the_model_is_one_sentence(ray_here, make_campaign):
-    workspace = make_campaign("[test/one]", "  options: {test/one: {gpus: 64}}\n")
-    with pytest.raises(BadInput, match="test/one needs 64 GPU of the Ray cluster, and it has"):
-        generate(workspace, start_engine=engine_of("ray"))
+def test_a_cluster_without_room_for_a_model_is_one_sentence_before_anything_is_made(ray_here, make_campaign):
+    workspace = make_campaign("[test/one, test/three]", "  options: {test/three: {gpus: 64}}\n")
+    with pytest.raises(BadInput, match=r"test/three needs a node of the Ray cluster with 64 GPU, and the largest has"):
+        generate(workspace, start_engine=engine_of("ray", workers=1))
+    assert set(workspace.ledger.statuses().values()) == {"planned"}
+    (problem,) = dry_run(workspace, start_engine=engine_of("ray")).problems
+    assert "test/three needs a node" in str(problem)
+
+
+def test_what_helps_depends_on_what_the_cluster_has(ray_here):
+    ray_here.init(num_cpus=1, num_gpus=2, include_dashboard=False, log_to_driver=False)
+    engine = engine_of("ray")(None)
+    with pytest.raises(BadInput, match=r"the largest has 2.*ask for less with generate.options: {large: {gpus: 1}}"):
+        engine.n_workers(ModelLoad("large", {}, gpus=4))
+    ray_here.shutdown()
+    ray_here.init(num_cpus=1, num_gpus=0, include_dashboard=False, log_to_driver=False)
+    with pytest.raises(BadInput, match=r"the largest has 0.*slowly, with generate.options: {large: {device: cpu}}"):
+        engine.n_workers(ModelLoad("large", {}, gpus=1))
+
+
+def test_a_model_behind_an_api_runs_where_its_key_is(ray_here, make_campaign, monkeypatch):
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.delenv("EDITFHF_TEST_KEY", raising=False)
+    workspace = make_campaign("[test/one, test/keyed]")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        # The cluster was there first, as another's would be: its nodes know nothing of the key.
+        monkeypatch.setenv("EDITFHF_TEST_KEY", "known here only")
+        ray_here.init(address=cluster.address, log_to_driver=False)
+        assert ray_here.get(ray_here.remote(os.getenv).remote("EDITFHF_TEST_KEY")) is None
+        assert generate(workspace, Selection(limit=4), engine_of("ray")).made == 4
+    finally:
+        ray_here.shutdown()
+        cluster.shutdown()
+
+
+def test_a_lost_gpu_costs_the_edit_that_lost_it_and_no_other(ray_here, make_campaign):
+    workspace = make_campaign("[test/one]")
+    reword(workspace, "lose the GPU")
+    counts = generate(workspace, start_engine=engine_of("ray"))
+    assert (counts.failed, counts.made) == (1, N_PHOTOS * 3 - 1)
+    (reason,) = workspace.ledger.reasons().values()
+    assert reason == "Killed its worker 3 times (CUDA error: an illegal memory access was encountered)."
 
 
 def test_a_cluster_that_is_not_there_is_one_sentence(plugin, make_campaign, monkeypatch):

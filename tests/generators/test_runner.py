@@ -1,6 +1,7 @@
 """A run of the generators: whatever happens to it, each planned edit ends up once, whole, and the same."""
 
 import hashlib
+import json
 import os
 import random
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,10 @@ from PIL import Image
 
 from editfhf.errors import BadInput, JobFailed
 from editfhf.workspace import Workspace
-from generators.runner import Selection, generate, rehearse
+from generators.api import models as api_models
+from generators.models import models as local_models
+from generators.runner import Selection, dry_run, generate
+from generators.worker import Made, ModelLoad
 from tests.generators.conftest import N_PHOTOS, reword
 
 EVERYTHING = N_PHOTOS * 3 * 2
@@ -28,6 +33,12 @@ def state(workspace: Workspace) -> dict[str, str]:
         edit.edit_id: hashlib.sha256(workspace.path_of(edit.image).read_bytes()).hexdigest()
         for edit in workspace.edits()
     }
+
+
+def by_model(workspace: Workspace) -> dict[tuple[str, str], int]:
+    """(model, status) → number of edits."""
+    statuses = workspace.ledger.statuses()
+    return Counter((edit.model, statuses[edit.edit_id]) for edit in workspace.ledger.edits())
 
 
 @pytest.fixture
@@ -159,19 +170,55 @@ def test_a_job_that_kills_its_worker_three_times_is_set_aside_and_costs_no_other
         ("die", JobFailed, r"test/one: 3 workers died before the model was loaded \(exit code 3; see .*worker-0.log"),
     ],
 )
-def test_a_model_that_cannot_be_loaded_ends_the_run_in_one_sentence(make_campaign, start, error, message):
+def test_a_model_that_cannot_be_loaded_is_one_sentence_and_stops_no_other(make_campaign, start, error, message):
     workspace = make_campaign(more=f"  options: {{test/one: {{start: {start}}}}}\n")
-    with pytest.raises(error, match=message):
+    with pytest.raises(error, match=message + ".* The run went on without: 15 edits were made"):
         generate(workspace)
-    assert set(workspace.ledger.statuses().values()) == {"planned"}
+    assert by_model(workspace) == {("test/one", "planned"): 15, ("test/three", "done"): 15}
 
 
-def test_what_no_edit_could_survive_ends_the_run_at_once(workspace, diary):
+def test_every_model_that_could_not_go_on_is_named_with_its_reason(make_campaign):
+    more = "  options: {test/one: {start: refuse}, test/three: {start: die}}\n"
+    workspace = make_campaign("[test/one, test/square, test/three]", more)
+    with pytest.raises(JobFailed, match=r"^2 models .*test/one cannot be loaded.*test/three: 3 workers died"):
+        generate(workspace)
+    assert by_model(workspace)["test/square", "done"] == 15
+
+
+def test_what_no_edit_could_survive_ends_the_model_at_once(workspace, diary):
     reword(workspace, *["wrong key"] * N_PHOTOS)
-    with pytest.raises(BadInput, match="The key is wrong"):
+    with pytest.raises(BadInput, match=r"test/one: The key is wrong.*test/three: The key is wrong"):
         generate(workspace)
     assert len(diary()) < 2 * EVERYTHING
     assert "failed" not in workspace.ledger.statuses().values()
+
+
+def test_a_lost_gpu_costs_the_edit_that_lost_it_and_no_other(make_campaign):
+    workspace = make_campaign("[test/one]")
+    reword(workspace, "lose the GPU")
+    counts = generate(workspace)
+    assert (counts.failed, counts.made) == (1, N_PHOTOS * 3 - 1)
+    (reason,) = workspace.ledger.reasons().values()
+    assert reason == "Killed its worker 3 times (CUDA error: an illegal memory access was encountered)."
+
+
+def test_a_model_that_fails_whatever_it_is_asked_ends_and_what_failed_is_tried_again(make_campaign, diary):
+    workspace = make_campaign(more="  options: {test/one: {start: crash}}\n", photos=10)
+    with pytest.raises(JobFailed, match="test/one: 20 edits in a row failed for one reason: RuntimeError: out of luck"):
+        generate(workspace)
+    ended = by_model(workspace)
+    assert (ended["test/one", "failed"], ended["test/one", "planned"], ended["test/three", "planned"]) == (20, 10, 0)
+    (workspace.root / "editfhf.yaml").write_text((workspace.root / "editfhf.yaml").read_text().replace("crash", "well"))
+    counts = generate(Workspace.open(workspace.root))
+    assert (counts.made + counts.refused, counts.failed) == (30, 0)
+
+
+def test_a_model_whose_workers_die_of_every_edit_ends(make_campaign, monkeypatch):
+    monkeypatch.setattr("generators.dispatch.MOST_DEATHS", 5)
+    workspace = make_campaign(more="  options: {test/one: {start: kill}}\n")
+    with pytest.raises(JobFailed, match="test/one: 5 workers in a row died with nothing made in between"):
+        generate(workspace)
+    assert by_model(workspace) == {("test/one", "planned"): 15, ("test/three", "done"): 15}
 
 
 def test_killed_at_any_moment_nothing_is_lost_torn_or_doubled(make_campaign):
@@ -295,10 +342,92 @@ def test_an_unknown_parameter_is_told(make_campaign):
 
 def test_a_dry_run_says_what_is_missing_and_makes_nothing(make_campaign, diary):
     workspace = make_campaign("[test/one, test/paid]")
-    rows, problems = rehearse(workspace)
-    assert {row["model"]: row["edits"] for row in rows} == {"test/one": 15, "test/paid": 15}
-    assert ["costs money" in str(problem) for problem in problems] == [True]
+    found = dry_run(workspace)
+    assert {row["model"]: row["edits"] for row in found.would_make} == {"test/one": 15, "test/paid": 15}
+    assert ["costs money" in str(problem) for problem in found.problems] == [True]
     assert diary() == []
+
+
+def test_a_dry_run_says_why_edits_were_refused_or_failed(workspace):
+    reword(workspace, "refuse", "refuse", "crash", "busy")
+    generate(workspace)
+    found = dry_run(workspace, Selection(models=["test/one"]))
+    assert found.reasons() == [
+        {"model": "test/one", "status": "refused", "edits": 2, "reason": "I would rather not."},
+        {"model": "test/one", "status": "failed", "edits": 1, "reason": "RuntimeError: out of luck"},
+        {"model": "test/one", "status": "failed", "edits": 1, "reason": "The server is busy."},
+    ]
+    assert {one["instruction"].split()[0]: one["tried_again"] for one in found.not_made} == {
+        "refuse": False,
+        "crash": False,
+        "busy": True,
+    }
+
+
+# Which revision
+
+
+class Recorder:
+    """An engine that loads nothing: it keeps what it was to load and fails every edit."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self.loads: dict[str, ModelLoad] = {}
+        self.loaded = True
+
+    def start(self, load, number):  # noqa: ARG002
+        self.loads[load.model_id] = load
+        return self
+
+    def submit(self, jobs):
+        future = Future()
+        future.set_result([Made(job.edit_id, "failed", reason=job.edit_id) for job in jobs])
+        return future
+
+    def n_workers(self, load):  # noqa: ARG002
+        return 1
+
+    def about(self):
+        return {}
+
+    def stop(self):
+        pass
+
+    close = stop
+
+
+def test_every_model_is_asked_for_the_revision_that_its_edits_are_planned_with(make_campaign, tmp_path, monkeypatch):
+    entries = [*local_models(), *api_models()]
+    assert len(entries) == 12
+    (tmp_path / "model_index.json").write_text("{}")
+    weights = {entry.id: {"weights": str(tmp_path), "device": "cpu"} for entry in entries if entry.repository}
+    revisions = {entry.id: f"another-{number}" for number, entry in enumerate(entries)}
+    more = f"  options: {json.dumps(weights)}\n  revisions: {json.dumps(revisions)}\n  budget_usd: 1000.0\n"
+    for entry in entries:
+        if entry.key_variable:
+            monkeypatch.setenv(entry.key_variable, "a-key")
+    workspace = make_campaign(json.dumps(list(revisions)), more)
+    engine = Recorder()
+    generate(workspace, Selection(limit=12), lambda _: engine)
+    planned = {edit.model: edit.model_revision for edit in workspace.ledger.edits()}
+    assert planned == revisions
+    assert {model: load.options["revision"] for model, load in engine.loads.items()} == planned
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("options: {gpt-image: {revision: gpt-image-9}}", "Write generate.revisions: {gpt-image: gpt-image-9}"),
+        ("revisions: {procedural/careful: '2'}", "procedural/careful has one revision only, that of its code"),
+        ("revisions: {gpt-imag: gpt-image-9}", "Unknown model 'gpt-imag'.*Did you mean 'gpt-image'"),
+    ],
+)
+def test_a_revision_that_would_not_be_the_planned_one_is_refused(make_campaign, settings, message):
+    workspace = make_campaign(more=f"  {settings}\n")
+    with pytest.raises(BadInput, match=message):
+        generate(workspace)
+    assert workspace.ledger.edits() == []
 
 
 def test_a_photo_whose_aspect_a_model_cannot_keep_is_not_planned_for_it(make_campaign, tmp_path):

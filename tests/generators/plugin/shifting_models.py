@@ -1,6 +1,7 @@
 """Editing models for the runner's tests, registered from outside as a user's own are: through an entry point.
 
-They turn a photo's colours, and refuse, fail, run out of memory or kill their process where the instruction says so.
+They turn a photo's colours, and refuse, fail, run out of memory, lose their GPU or kill their process where the
+instruction says so, or whatever it says where `start` does.
 """
 
 import os
@@ -29,6 +30,10 @@ class ShiftingModel:
             raise BadInput(f"{entry.id} cannot be loaded.", mend="Set generate.options otherwise.")
         if start == "die":
             os._exit(3)
+        if entry.key_variable and not os.environ.get(entry.key_variable):
+            raise BadInput(f"{entry.id} finds no key.")
+        self._start = start
+        self._gpu_is_lost = False
         self.id = entry.id
         self.revision = revision
         self.device = "imagination"
@@ -43,9 +48,12 @@ class ShiftingModel:
 
     def _edit(self, request: EditRequest) -> EditOutcome:
         self._note(f"edit {request.edit_id}")
-        text = request.instruction
+        text = request.instruction + self._start
         if "refuse" in text:
             return EditOutcome("refused", reason="I would rather not.", cost_usd=self._price())
+        if "lose the GPU" in text or self._gpu_is_lost:
+            self._gpu_is_lost = True  # as CUDA has it: whatever comes after fails too
+            raise RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with …")
         if "crash" in text:
             raise RuntimeError("out of luck")
         if "kill" in text:
@@ -87,5 +95,6 @@ def models() -> list[ModelEntry]:
         entry("one"),
         entry("three"),
         entry("paid", price_usd=Figure(1.0, "invented"), concurrency=2),
+        entry("keyed", key_variable="EDITFHF_TEST_KEY"),
         entry("square", size=SizePolicy(max_aspect=1.2)),
     ]
