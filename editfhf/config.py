@@ -42,6 +42,7 @@ class GenerateConfig(_Section):
     tasks: list[str] = []
     seed: int = 0
     pairs: Annotated[int, Field(ge=1)] = 1250
+    common_pairs: bool = True
     repeats: Annotated[float, Field(ge=0, le=1)] = 0.02
     params: dict[str, dict[str, Any]] = {}
     revisions: dict[str, str] = {}
@@ -191,7 +192,9 @@ generate:
   tasks: []                 # of the 43 that `editfhf tasks` lists; empty: all that make sense on the photos
   seed: 0                   # the same seed gives the same plan and the same images
   pairs: 1250               # photos × tasks at most, even over tasks and photos; each is edited by every model
-  repeats: 0.02             # share of the pairs made again with another seed (the variance within a model)
+  common_pairs: true        # only pairs that all models can do (task, aspect), so that they are compared on the same;
+                            # false: each model does those of the pairs that it can
+  repeats: 0.02             # share of each model's pairs made again with another seed (the variance within a model)
   params: {{}}                # by model: settings other than its own, such as `flux2-klein: {{steps: 8}}`
   revisions: {{}}             # by model: a commit of its weights; default: the newest when planned, then kept
   options: {{}}               # by model: what changes no pixel: device, offload, weights (a folder), base_url

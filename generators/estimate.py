@@ -11,7 +11,7 @@ from editfhf.workspace import Workspace
 from generators.base import ModelEntry
 from generators.plan import Plan
 
-ENOUGH_MEASURED = 3  # images of a model, after its first (which compiles, fills caches)
+ENOUGH_MEASURED = 3  # images of a model, beside the first of each run (which compiles, fills caches)
 # PNG of a photo of about a megapixel: between 1.3 (smooth) and 2.2 (grass) bytes a pixel were seen on the samples.
 PNG_BYTES_PER_PIXEL = 1.7
 
@@ -23,7 +23,8 @@ class Estimate:
     Attributes:
         jobs: edits planned; `made` of them have an image, `ended` otherwise were refused or failed.
         left_out: pairs that the model cannot do.
-        gpu_hours, usd, disk_gb: for what is still to be made; at most, in the case of `usd`.
+        gpu_hours, usd, disk_gb: for what is still to be made. `usd` is the most it can cost until four edits were paid
+            here, and from then on what it will cost at their mean.
         basis: what each of the figures rests on.
     """
 
@@ -44,12 +45,13 @@ class Estimate:
 def estimate_plan(workspace: Workspace, plan: Plan) -> list[Estimate]:
     """A row for each model of the plan, in its order. What was measured here comes before what the registry says."""
     finished = {one.edit_id: one for one in workspace.ledger.finished()}
+    first = workspace.ledger.first_made()
     sources = {source.source_id: source for source in workspace.sources()}
     by_model: dict[str, list[Edit]] = defaultdict(list)
     for edit in plan.edits:
         by_model[edit.model].append(edit)
     return [
-        _estimate(entry, by_model[entry.id], finished, sources, plan.left_out.get(entry.id, 0))
+        _estimate(entry, by_model[entry.id], finished, first, sources, plan.left_out.get(entry.id, 0))
         for entry in plan.entries
     ]
 
@@ -58,13 +60,14 @@ def _estimate(
     entry: ModelEntry,
     edits: Sequence[Edit],
     finished: Mapping[str, Finished],
+    first: set[str],
     sources: Mapping[str, Source],
     left_out: int,
 ) -> Estimate:
     ended = [finished[edit.edit_id] for edit in edits if edit.edit_id in finished]
     done = [one for one in ended if one.status == "done"]
     missing = [edit for edit in edits if edit.edit_id not in finished]
-    seconds, seconds_basis = _seconds(entry, done)
+    seconds, seconds_basis = _seconds(entry, [one for one in done if one.edit_id not in first])
     usd, usd_basis = _usd(entry, missing, ended)
     disk, disk_basis = _disk(entry, missing, done, sources)
     return Estimate(
@@ -81,8 +84,7 @@ def _estimate(
 
 
 def _seconds(entry: ModelEntry, done: Sequence[Finished]) -> tuple[float, str]:
-    # The first image of a run also pays for compilation and caches.
-    measured = [one.seconds for one in done if one.seconds > 0][1:]
+    measured = [one.seconds for one in done if one.seconds > 0]
     if len(measured) >= ENOUGH_MEASURED:
         device = done[-1].device or "this machine"
         typical = statistics.median(measured)

@@ -18,14 +18,18 @@ KEPT = "models.json"  # in the workspace: model id → revision
 WHOLLY_HASHED = 16 * 2**20  # bytes; of larger files both ends and the size are hashed
 
 
-def planned_revisions(workspace: Workspace, entries: Sequence[ModelEntry]) -> dict[str, str]:
+def planned_revisions(workspace: Workspace, entries: Sequence[ModelEntry], ask_hub: bool = True) -> dict[str, str]:
     """Model id → the revision that its edits are planned with.
 
     What the settings say (`generate.revisions`, or a folder of weights in `generate.options`) comes first, then what
     an earlier plan resolved, then the Hub is asked; its answer is kept in the workspace.
 
+    Args:
+        ask_hub: False where others may write to the workspace at the same time: then an earlier plan must have asked.
+
     Raises:
-        BadInput: the Hub cannot be asked, does not know the repository, or wants its terms accepted.
+        BadInput: it may not be asked and no earlier plan did; the Hub cannot be reached, does not know the repository,
+            or wants its terms accepted.
     """
     config = workspace.config.generate
     path = workspace.root / KEPT
@@ -39,6 +43,11 @@ def planned_revisions(workspace: Workspace, entries: Sequence[ModelEntry]) -> di
             found[entry.id] = folder_revision(entry, weights)
         elif not entry.repository:
             found[entry.id] = entry.revision
+        elif entry.id not in kept and not ask_hub:
+            raise BadInput(
+                f"{path} does not say with which revision {entry.id} is planned, and shares may not each ask the Hub.",
+                mend=f"Run `editfhf plan -w {workspace.root}` first.",
+            )
         else:
             found[entry.id] = kept[entry.id] if entry.id in kept else hub_revision(entry)
             kept[entry.id] = found[entry.id]

@@ -20,11 +20,11 @@ from editfhf.schema import Edit, Source, canonical_json
 from editfhf.tasks import require_task
 from editfhf.workspace import Workspace
 from generators.base import ModelEntry
-from generators.dispatch import Dispatch, ModelEnded
+from generators.dispatch import MOST_KILLS, Dispatch, ModelEnded
 from generators.engine import Engine, StartEngine, engine_of
 from generators.plan import plan_campaign
 from generators.preflight import find_problems, require_none, require_settings
-from generators.shards import Shard
+from generators.shards import Shard, budget_beside_parts, grant_share, only_read, refuse_beside_run
 from generators.worker import Job, Made, ModelLoad
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,10 @@ def generate(
         engines = _start_engines(target, start_engine, started)
         require_none(list(find_problems(workspace, run.missing_by_entry(), engines.elsewhere)))
         require_none(list(run.find_lack_of_room(engines)))
-        return run.make(engines, on_progress)
+        try:
+            return run.make(engines, on_progress)
+        finally:
+            run.end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +150,14 @@ class DryRun:
 def dry_run(
     workspace: Workspace, selection: Selection = Selection(), start_engine: StartEngine | None = None
 ) -> DryRun:
-    """What `generate` would do: all but making edits. They are planned and noted in the ledger, and the engine is
-    started, to know what it has room for.
+    """What `generate` would do: nothing is made or noted in the ledger. The engine is started, to know what it has room
+    for.
 
     Raises:
         BadInput: as `generate`, for what has to be mended before anything can be said.
     """
-    with _locked(workspace, selection) as target, ExitStack() as started:
+    target = selection.shard.part(workspace) if selection.shard else workspace
+    with ExitStack() as started:
         run = _Run(workspace, target, selection)
         missing = run.missing_by_entry()
         engines = _start_engines(target, start_engine, started)
@@ -194,7 +198,9 @@ def _start_engines(target: Workspace, start: StartEngine | None, started: ExitSt
 @contextmanager
 def _locked(workspace: Workspace, selection: Selection) -> Iterator[Workspace]:
     """Where the selected edits go, locked for this run: the workspace, or the part of a share."""
-    target = selection.shard.part(workspace) if selection.shard else workspace
+    if selection.shard:
+        refuse_beside_run(workspace)
+    target = selection.shard.make_part(workspace) if selection.shard else workspace
     with target.lock("generate"):
         yield target
 
@@ -203,27 +209,24 @@ class _Run:
     """One call of `generate`: what is to be made, and the one place that writes what was."""
 
     def __init__(self, workspace: Workspace, target: Workspace, selection: Selection) -> None:
-        self.workspace, self.target = workspace, target
+        # The shares of a run plan at the same time: what they share is only read.
+        self.workspace = only_read(workspace) if selection.shard else workspace
+        self.target, self.selection = target, selection
         self.config = workspace.config.generate
         self.counts = RunCounts()
         self.failures: Counter[str] = Counter()
         self.ended: dict[str, EditFHFError] = {}  # models that could not go on
         self.sources: dict[str, Source] = {source.source_id: source for source in workspace.sources()}
-        remove_leftovers(target.images_dir)
-        remove_leftovers(target.oracle_dir)
         require_settings(self.config)
-        plan = plan_campaign(workspace, selection.models, selection.tasks)
+        plan = plan_campaign(self.workspace, selection.models, selection.tasks, shared=selection.shard is not None)
         self.entries = {entry.id: entry for entry in plan.entries}
-        self.selected = selected = plan.edits if selection.limit is None else plan.edits[: selection.limit]
-        self.counts.beyond_limit = len(plan.edits) - len(selected)
-        self.budget = self.config.budget_usd or 0.0
+        self.selected = plan.edits if selection.limit is None else plan.edits[: selection.limit]
+        self.counts.beyond_limit = len(plan.edits) - len(self.selected)
+        self.planned = plan.edits
         if selection.shard:
-            self.selected = selected = selection.shard.select(selected)
-            target.ledger.plan(selected)
-            # The shares spend at the same time and do not know of each other.
-            self.budget = max(0.0, self.budget - workspace.ledger.spent_usd()) / selection.shard.total
-        target.ledger.settle()
-        self.missing = list(self._missing(selected, selection.retry))
+            self.planned = self.selected = selection.shard.select(self.selected)
+        self.budget = 0.0  # known once the run begins: what parts spend has to be noted first
+        self.missing = list(self._missing(self.selected, selection.retry))
         self.number = 0
 
     def missing_by_entry(self) -> dict[str, tuple[ModelEntry, list[Edit]]]:
@@ -262,7 +265,25 @@ class _Run:
             if edit.edit_id in ended
         ]
 
+    def begin(self) -> None:
+        """Note what is planned, and how much it may cost."""
+        remove_leftovers(self.target.images_dir)
+        remove_leftovers(self.target.oracle_dir)
+        self.target.ledger.replan(self.planned, self.selection.models, self.selection.tasks)
+        self.target.ledger.settle()
+        if self.config.budget_usd is not None:
+            if self.selection.shard:
+                self.budget = grant_share(self.workspace, self.selection.shard, self.config.budget_usd)
+            else:
+                self.budget = budget_beside_parts(self.workspace, self.config.budget_usd)
+
+    def end(self) -> None:
+        """Give back what a share was granted and did not spend."""
+        if self.selection.shard and self.budget:
+            self.target.ledger.grant(0)
+
     def make(self, engines: _Engines, on_progress: Callable[[int, int], None]) -> RunCounts:
+        self.begin()
         on_progress(0, len(self.missing))
         if not self.missing:
             return self.counts
@@ -292,17 +313,20 @@ class _Run:
             mend = ""
         others = len({edit.model for edit in self.missing}) - len(errors)
         if others:
-            mend += f" The run went on without: {self.counts.made} edits were made."
+            counts = self.counts
+            mend += (
+                f" The run went on: {counts.made} edits were made, {counts.refused} refused, {counts.failed} failed."
+            )
         return kind(what, mend.strip())
 
     def _missing(self, selected: list[Edit], retry: str | None) -> Iterator[Edit]:
         """The selected edits that have no image, model by model (a model is loaded once), else in the plan's order."""
         progress = self.target.ledger.progress()
         made_before = self.workspace.ledger.statuses() if self.target is not self.workspace else {}
-        there = self.target.images.names()
+        there = self.target.images.names() if progress else set()
         order = {model: position for position, model in enumerate(dict.fromkeys(edit.model for edit in selected))}
         for edit in sorted(selected, key=lambda edit: order[edit.model]):
-            known = progress[edit.edit_id]
+            known = progress.get(edit.edit_id, _NOT_TRIED)
             if made_before.get(edit.edit_id) == "done" or (
                 known.status == "done" and known.image.removeprefix("images/") in there
             ):
@@ -336,8 +360,24 @@ class _Run:
         self.counts.beyond_budget += len(too_dear)
 
     def _count_kill(self, edit_ids: Sequence[str]) -> int:
-        """A worker died while it worked on these; how often one that was alone has done so."""
-        return self.target.ledger.count_kill(edit_ids[0]) if len(edit_ids) == 1 else 0
+        """A worker died while it worked on these; how often one that was alone has done so.
+
+        Raises:
+            ModelEnded: they may have been billed, and the budget does not allow to ask for them again.
+        """
+        ledger = self.target.ledger
+        reserved_before = ledger.spent_usd()
+        kills = ledger.count_kill(edit_ids)
+        spent = ledger.spent_usd()
+        if kills < MOST_KILLS and spent > reserved_before and spent > self.budget + ROUNDING_USD:
+            ledger.release(edit_ids)
+            raise ModelEnded(
+                JobFailed(
+                    "A worker died, and asking again for what it worked on could exceed the budget.",
+                    mend="Raise generate.budget_usd in editfhf.yaml and run it again.",
+                )
+            )
+        return kills
 
     def _loads(self) -> Iterator[tuple[ModelLoad, list[Edit]]]:
         """The missing edits by what is loaded for them: a model with its revision and the parameters of loading."""
@@ -412,6 +452,9 @@ class _Run:
             self.counts.unchanged += one.unchanged
             self.counts.cost_usd += one.cost_usd
         self.target.ledger.record(finished, self.number)
+
+
+_NOT_TRIED = Progress("planned", "", retryable=False, attempts=0)
 
 
 def _worth_a_try(known: Progress) -> bool:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from editfhf import oracle
 from editfhf.config import TEMPLATE
+from editfhf.ledger import Finished, Ledger
 from editfhf.schema import Edit, Source, stable_id
 from editfhf.workspace import Workspace
 
@@ -38,8 +39,13 @@ def make_workspace(root: Path, n_sources: int = 4, side: int = 96) -> Workspace:
     for edit, pixels in edits:
         truth, edited = _broken_edit(pixels, 0.8 if edit.model.endswith("broken") else 0.2)
         oracle.write(workspace.oracle_dir / edit.edit_id, truth)
-        workspace.ledger.record_image(edit.edit_id, workspace.store_image(png(edited)), side, side, 0.1)
+        record_image(workspace.ledger, edit.edit_id, workspace.store_image(png(edited)), side)
     return workspace
+
+
+def record_image(ledger: Ledger, edit_id: str, image: str, side: int) -> None:
+    """An edit was made and its square image lies in the store."""
+    ledger.record([Finished(edit_id, "done", image, side, side, seconds=0.1)])
 
 
 def photo(side: int, seed: int) -> np.ndarray:

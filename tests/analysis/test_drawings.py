@@ -17,6 +17,7 @@ from editfhf.cli import run
 from editfhf.errors import BadInput
 from editfhf.export import build_dataset
 from editfhf.geometry import to_shape
+from editfhf.ledger import Finished
 from editfhf.schema import DIMENSIONS, to_table
 from tests.analysis.test_regions import box, region
 from tests.editfhf.answered import make_answered
@@ -185,7 +186,7 @@ def test_the_banner_says_no_more_and_no_less_than_is_true(campaign, kinds, words
 def test_refused_edits_and_refused_answers_are_told_apart_and_escaped(tmp_path):
     workspace = make_answered(tmp_path / "campaign", n_sources=2)
     gone = workspace.edits()[-1].edit_id
-    workspace.ledger.record_no_image(gone, "refused", "<b>I cannot do that</b>", 0.1)
+    workspace.ledger.record([Finished(gone, "refused", reason="<b>I cannot do that</b>")])
     page = write_report(workspace, analyze_workspace(workspace)).read_text(encoding="utf-8")
     assert "<td>edit refused</td><td>&lt;b&gt;I cannot do that&lt;/b&gt;</td>" in page
 

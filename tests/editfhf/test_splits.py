@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from editfhf.errors import BadInput
 from editfhf.schema import Edit
 from editfhf.splits import assign_splits, split_workspace
+from tests.factories import record_image
 
 SHARES = {"train": 0.7, "validation": 0.1, "test": 0.2}
 photo_sets = st.dictionaries(
@@ -73,7 +74,7 @@ def test_a_derived_source_goes_where_its_clean_photo_goes(campaign):
     edits = [Edit.plan(copy.source_id, "deblur", "sharpen", "m", "1", {}, 0) for copy in copies]
     campaign.ledger.plan(edits)
     for edit in edits:
-        campaign.ledger.record_image(edit.edit_id, campaign.edits()[0].image, 96, 96, 0.1)
+        record_image(campaign.ledger, edit.edit_id, campaign.edits()[0].image, 96)
     split_of = split_workspace(campaign)
     assert set(split_of.values()) == set(SHARES)
     assert all(split_of[copy.source_id] == split_of[copy.derived_from] for copy in copies)

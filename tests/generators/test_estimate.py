@@ -24,6 +24,7 @@ def planned(workspace: Workspace, **changes: object) -> tuple[Plan, ModelEntry]:
 
 
 def finish(workspace: Workspace, plan: Plan, seconds: list[float], **more: object) -> None:
+    workspace.ledger.plan(plan.edits)
     workspace.ledger.record(
         Finished(edit.edit_id, "done", "images/x", seconds=one, **more)  # type: ignore[arg-type]
         for edit, one in zip(plan.edits, seconds, strict=False)
@@ -47,6 +48,18 @@ def test_then_from_the_median_of_what_was_measured_here(workspace):
     assert (row.jobs, row.made) == (EDITS, 4)
     assert row.gpu_hours == pytest.approx((EDITS - 4) * 36 / 3600)
     assert "median of 3 made here on a GPU" in row.basis
+
+
+def test_the_first_image_of_each_run_does_not_count(workspace):
+    plan, _ = planned(workspace, memory_gb=Figure(10, "said"))
+    workspace.ledger.plan(plan.edits)
+    # Made in another order than planned, in two runs: each began with a slow one.
+    for run, places in ((1, [5, 0, 1]), (2, [9, 2, 3])):
+        for place, seconds in zip(places, (1000.0, 36.0, 36.0), strict=True):
+            workspace.ledger.record([Finished(plan.edits[place].edit_id, "done", "images/x", seconds=seconds)], run)
+    (row,) = estimate_plan(workspace, plan)
+    assert row.gpu_hours == pytest.approx((EDITS - 6) * 36 / 3600)
+    assert "median of 4 made here" in row.basis
 
 
 def test_what_runs_without_a_gpu_takes_no_gpu_hours(workspace):

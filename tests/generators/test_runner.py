@@ -172,7 +172,7 @@ def test_a_job_that_kills_its_worker_three_times_is_set_aside_and_costs_no_other
 )
 def test_a_model_that_cannot_be_loaded_is_one_sentence_and_stops_no_other(make_campaign, start, error, message):
     workspace = make_campaign(more=f"  options: {{test/one: {{start: {start}}}}}\n")
-    with pytest.raises(error, match=message + ".* The run went on without: 15 edits were made"):
+    with pytest.raises(error, match=message + ".* The run went on: 15 edits were made, 0 refused, 0 failed"):
         generate(workspace)
     assert by_model(workspace) == {("test/one", "planned"): 15, ("test/three", "done"): 15}
 
@@ -191,6 +191,13 @@ def test_what_no_edit_could_survive_ends_the_model_at_once(workspace, diary):
         generate(workspace)
     assert len(diary()) < 2 * EVERYTHING
     assert "failed" not in workspace.ledger.statuses().values()
+
+
+def test_a_library_of_cuda_that_finds_no_room_is_no_lost_gpu(make_campaign):
+    workspace = make_campaign("[test/one]")
+    reword(workspace, "no room")
+    assert generate(workspace).made == N_PHOTOS * 3 - 1
+    assert list(workspace.ledger.reasons().values()) == ["Out of memory with a single photo."]
 
 
 def test_a_lost_gpu_costs_the_edit_that_lost_it_and_no_other(make_campaign):
@@ -305,6 +312,22 @@ def test_what_a_killed_run_may_have_spent_counts_as_spent(make_campaign):
     run.wait()
     counts = generate(Workspace.open(workspace.root))
     assert (counts.made, counts.beyond_budget) == (0, N_PHOTOS * 3)
+
+
+@pytest.mark.parametrize(("budget", "made"), [(30, N_PHOTOS * 3 - 1), (3, 0)])
+def test_what_a_worker_that_died_was_asked_for_is_spent_and_asked_for_again_only_within_the_budget(
+    make_campaign, diary, budget, made
+):
+    workspace = make_campaign("[test/paid]", f"  budget_usd: {budget}.0\n")
+    reword(workspace, "kill", *["kill"] * (N_PHOTOS - 1) * (made == 0), task="object_add")
+    if made:
+        assert generate(workspace).made == made
+    else:
+        with pytest.raises(JobFailed, match="asking again for what it worked on could exceed the budget"):
+            generate(workspace, Selection(tasks=["object_add"]))
+    # Each time that an edit reached the model without an answer, it may have cost 1 $.
+    asked = sum(line.startswith("edit") for line in diary())
+    assert 0.75 * made + (asked - made) <= workspace.ledger.spent_usd() <= budget
 
 
 def test_paid_models_do_not_run_without_a_budget(make_campaign):
@@ -435,7 +458,7 @@ def test_a_photo_whose_aspect_a_model_cannot_keep_is_not_planned_for_it(make_cam
     from editfhf.sources import import_sources
     from tests.factories import photo
 
-    workspace = make_campaign("[test/one, test/square]")
+    workspace = make_campaign("[test/one, test/square]", "  common_pairs: false\n")
     wide = tmp_path / "wide"
     wide.mkdir()
     Image.fromarray(photo(128, seed=9)).crop((0, 0, 128, 70)).save(wide / "wide.png")

@@ -1,12 +1,19 @@
 """Generation split over machines: every edit is in one share, and the joined parts are what one run would have made."""
 
+import json
 import shutil
 import sqlite3
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from editfhf.errors import BadInput
+from editfhf.ledger import Finished
 from editfhf.workspace import Workspace
+from generators.plan import plan_campaign
+from generators.revisions import KEPT
 from generators.runner import Selection, generate
 from generators.shards import Shard, merge_parts
 from tests.generators.conftest import N_PHOTOS, reword
@@ -100,6 +107,110 @@ def test_shares_divide_the_budget(make_campaign):
     assert 4.0 < workspace.ledger.spent_usd() <= 6.0
     merge_parts(workspace)
     assert workspace.ledger.spent_usd() <= 6.0
+
+
+def part_of(workspace: Workspace, name: str) -> Workspace:
+    return Workspace(workspace.root / "parts" / name)
+
+
+def test_shares_and_plain_runs_never_exceed_the_budget_together(make_campaign):
+    # An edit may cost 1 $ and costs 0.75 $.
+    workspace = make_campaign("[test/paid]", "  budget_usd: 6.0\n")
+    generate(workspace, Selection(shard=Shard(1, 2)))
+    spent = part_of(workspace, "1-of-2").ledger.spent_usd()
+    assert 2.0 < spent <= 3.0
+    plain = generate(workspace)  # nothing was merged yet
+    assert plain.cost_usd > 0
+    for share in (Shard(2, 2), Shard(1, 3)):
+        generate(workspace, Selection(shard=share))
+    merge_parts(workspace)
+    assert 5.0 < workspace.ledger.spent_usd() <= 6.0
+    generate(Workspace(workspace.root))
+    assert Workspace(workspace.root).ledger.spent_usd() <= 6.0
+
+
+def test_what_a_running_share_may_still_spend_is_nobody_elses(make_campaign):
+    workspace = make_campaign("[test/paid]", "  budget_usd: 6.0\n")
+    generate(workspace, Selection(shard=Shard(1, 2), limit=1))
+    part = part_of(workspace, "1-of-2")
+    part.ledger.grant(3.0)  # as while it runs, or after it was killed
+    generate(workspace)
+    assert workspace.ledger.spent_usd() <= 3.0
+    merge_parts(workspace)
+    before = workspace.ledger.spent_usd()
+    assert generate(workspace).cost_usd > 0
+    assert before < workspace.ledger.spent_usd() <= 6.0
+
+
+def test_money_of_parts_is_counted_once_whatever_became_of_the_edits(make_campaign):
+    workspace = make_campaign("[test/paid]")
+    plan = plan_campaign(workspace)
+    one, two, three = plan.edits[:3]
+    # Edit one fails here for 0.1 $; two parts make it for 0.5 $ each, and the first of them is killed during edit two.
+    workspace.ledger.plan([one])
+    workspace.ledger.record([Finished(one.edit_id, "failed", cost_usd=0.1)])
+    for name in ("1-of-2", "2-of-2"):
+        part = Shard.parse(name.replace("-of-", "/")).make_part(workspace)
+        part.ledger.plan([one, two, three])
+        part.ledger.reserve([one.edit_id], 1.0)
+        image = part.store_image(b"bytes")
+        part.ledger.record([Finished(one.edit_id, "done", image, cost_usd=0.5)])
+    part_of(workspace, "1-of-2").ledger.reserve([two.edit_id], 1.0)
+    later = part_of(workspace, "2-of-2").ledger
+    for cost in (0.2, 0.3):
+        later.record([Finished(three.edit_id, "failed", cost_usd=cost)])
+        for _ in range(2):
+            merge_parts(workspace)
+    assert workspace.ledger.spent_usd() == pytest.approx(0.1 + 0.5 + 0.5 + 1.0 + 0.2 + 0.3)
+    assert set(workspace.ledger.statuses().values()) == {"done", "failed"}
+
+
+# Beside each other
+
+
+def test_shares_at_the_same_time_write_nothing_but_their_parts(make_campaign):
+    workspace = make_campaign(more="  params: {test/one: {seconds: 0.05}, test/three: {seconds: 0.05}}\n")
+    generate(workspace, Selection(limit=4))
+    workspace.ledger.path.with_name(KEPT).write_text("{}")
+    del workspace.__dict__["ledger"]  # closes it, so that its log is gone
+
+    def outside() -> dict[Path, tuple[int, bytes]]:
+        files = (path for path in workspace.root.rglob("*") if path.is_file())
+        kept = (path for path in files if "parts" not in path.parts and path.name != ".generate.lock")
+        return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in kept}
+
+    before = outside()
+    assert before.keys() >= {workspace.root / "ledger.sqlite", workspace.root / KEPT}
+    command = [sys.executable, "-m", "editfhf", "generate", "-w", str(workspace.root), "--shard"]
+    runs = [subprocess.Popen([*command, f"{number}/3"]) for number in (1, 2, 3)]
+    assert [run.wait(timeout=120) for run in runs] == [0, 0, 0]
+    assert outside() == before
+    assert merge_parts(workspace).added == EVERYTHING - 4
+    assert len(workspace.edits()) == EVERYTHING
+
+
+def test_shares_agree_on_the_plan_whatever_others_have_made(make_campaign):
+    workspace = make_campaign(more="  pairs: 11\n")
+    planned = {edit.edit_id for edit in plan_campaign(workspace).edits}
+    for number in (3, 1, 2):
+        generate(workspace, Selection(shard=Shard(number, 3)))
+    merge_parts(workspace)
+    assert {edit.edit_id for edit in workspace.edits()} == planned
+
+
+def test_a_share_does_not_ask_the_hub_what_the_others_may_hear_otherwise(make_campaign):
+    workspace = make_campaign("[instruct-pix2pix]", "  options: {instruct-pix2pix: {device: cpu}}\n")
+    with pytest.raises(BadInput, match=r"models\.json does not say .* instruct-pix2pix.*`editfhf plan -w .*` first"):
+        generate(workspace, Selection(shard=Shard(1, 2)))
+    (workspace.root / KEPT).write_text(json.dumps({"instruct-pix2pix": "c" * 40}))
+    plan = plan_campaign(workspace, shared=True)
+    assert {edit.model_revision for edit in plan.edits} == {"c" * 40}
+
+
+def test_a_share_does_not_begin_beside_a_run_of_the_whole(workspace, monkeypatch):
+    monkeypatch.setattr("generators.shards.LOOK_S", 0.05)
+    with workspace.lock("generate"), pytest.raises(BadInput, match="Another `editfhf generate` is running"):
+        generate(Workspace(workspace.root), Selection(shard=Shard(1, 2)))
 
 
 @pytest.mark.parametrize("text", ["", "3", "0/4", "5/4", "a/b", "1/-2", "1/2/3"])
