@@ -46,8 +46,10 @@ def plan(
     from editfhf.workspace import Workspace
     from generators.estimate import estimate_plan
     from generators.plan import plan_campaign
+    from generators.preflight import require_settings
 
     opened = Workspace.open(workspace)
+    require_settings(opened.config.generate)
     planned = plan_campaign(opened, model, task)
     estimates = estimate_plan(opened, planned)
     if as_json:

@@ -36,6 +36,14 @@ def test_plan_says_what_each_model_will_take_and_why(typed, make_campaign):
     assert summary in typed("plan", "-w", workspace.root)[1]
 
 
+def test_plan_refuses_a_revision_that_would_not_be_the_one_asked_for(typed, make_campaign):
+    workspace = make_campaign("[test/one]", "  options: {test/one: {revision: '2'}}\n")
+    code, _, err = typed("plan", "-w", workspace.root)
+    assert code == 2
+    assert "Write generate.revisions: {test/one: 2}" in err
+    assert workspace.ledger.edits() == []
+
+
 def test_a_dry_run_lists_every_problem_and_ends_with_2(typed, make_campaign):
     workspace = make_campaign("[test/one, test/paid]")
     code, out, err = typed("generate", "-w", workspace.root, "--dry-run", "--json")

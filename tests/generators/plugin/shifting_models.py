@@ -54,6 +54,8 @@ class ShiftingModel:
         if "lose the GPU" in text or self._gpu_is_lost:
             self._gpu_is_lost = True  # as CUDA has it: whatever comes after fails too
             raise RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with …")
+        if "no room" in text:
+            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
         if "crash" in text:
             raise RuntimeError("out of luck")
         if "kill" in text:
