@@ -38,6 +38,9 @@ class EditOutcome:
     """What came of a request: an image, a refusal in the model's words, or a failure with its reason.
 
     Attributes:
+        image: the edit, RGB, of the size that `ModelEntry.size.fit` says for the photo (an API's may be of another, of
+            nearly the photo's aspect); None unless the status is `image`.
+        reason: the refusal in the model's words, or why it failed; "" for an image.
         retryable: a failure that another try may mend (a server that hangs), as against one that it will not.
         cost_usd: what the request cost, also where it was refused.
         truth: what a procedural editor knows about its own flaws; other models have none.
@@ -63,6 +66,11 @@ class EditModel(Protocol):
         """Edit; one outcome for each request, in order. What one item does wrong is an outcome, not an exception.
 
         The runner passes at most `ModelEntry.max_batch` requests, all with the same parameters.
+
+        Raises:
+            BadInput: no edit can succeed as things are set: a wrong key, a parameter that the model does not know.
+            JobFailed: no further edit can succeed for now: an empty account.
+            MemoryError, torch.OutOfMemoryError: too many at once; nothing of the call is kept.
         """
         ...
 
@@ -102,7 +110,7 @@ class ModelEntry:
         load: called as `load(entry, **options)`; the options are listed in `generators/registry.py`.
         family: the pipeline class, API or set of editors behind it.
         repository: of the weights on the Hub; "" where there are none.
-        more_repositories: others that are needed too, such as a LoRA's.
+        more_repositories: others that are needed too, such as a LoRA's; their commits are parts of the revision.
         gated: the Hub gives the weights only to an account that accepted their terms.
         tasks: the task ids it can do; empty for all 43.
         procedural: made by hand-written image operations: marked so in every table, never to be taken for a TIE model.
@@ -113,7 +121,8 @@ class ModelEntry:
         max_batch: how many different photos fit in one call; 1 where the pipeline would mix them.
         batch_tolerance: how far a batch may differ from one by one, in steps of 255 (kernels round differently).
         concurrency: how many calls may go on at the same time (above 1 only for models that run elsewhere).
-        memory_gb, weights_gb, seconds_per_image: on the GPU, on disk, and of GPU time; None where nothing is needed.
+        memory_gb, weights_gb, seconds_per_image: on the GPU, on disk, and of GPU time (on the GPU that the basis names;
+            ours: an H100); None where nothing is needed.
         price_usd: what one edit costs at most, by the default parameters; None where nothing is paid.
         price: dollars at most for other parameters; default: `price_usd`, whatever the parameters.
         key_variable: the environment variable that holds the API key.

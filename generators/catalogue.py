@@ -13,8 +13,11 @@ Made from the registry by `editfhf models --page > docs/models.md`; a test holds
 [generators/README.md](../generators/README.md).
 
 Revisions are branches of the Hub here; `editfhf plan` resolves them to commits, which are part of every edit's id. GPU
-memory is for bfloat16 weights without offload. A time that is *calculated* was never measured: once some images of a
-model have been made on your machine, `editfhf plan` goes by those.
+memory is for bfloat16 weights without offload. Times are for one NVIDIA H100 SXM in bfloat16. One that is *calculated*
+was never measured: once some images of a model have been made on your machine, `editfhf plan` goes by those.
+
+Photos keep their aspect: within 2 % where a size is a multiple of something (3 % for icedit), exactly where it is
+*framed*: the photo's edges are drawn out to the size, and the edit is cut back (`generators/sizes.py`).
 """
 
 
@@ -28,7 +31,7 @@ def model_rows() -> list[dict[str, object]]:
             "licence": entry.licence.name,
             "outputs_redistributable": entry.licence.outputs,
             "gpu_memory_gb": _value(entry.memory_gb),
-            "seconds_per_image": _value(entry.seconds_per_image),
+            "h100_seconds_per_image": _value(entry.seconds_per_image),
             "usd_per_edit": _value(entry.price_usd),
             "needs": _needs(entry),
             "revision": entry.revision,
@@ -76,12 +79,18 @@ def _facts(entry: ModelEntry) -> Iterable[str]:
     yield f"- **Default parameters**: {params}.{source}"
     size = entry.size
     if size.fixed:
-        yield f"- **Sizes**: {', '.join(f'{width} × {height}' for width, height in size.fixed)}"
+        sizes = ", ".join(f"{width} × {height}" for width, height in size.fixed)
+        yield f"- **Sizes**: {sizes}, framed"
+    elif size.width:
+        yield (
+            f"- **Size**: {size.width} pixels wide, height a multiple of {size.multiple}, "
+            f"aspect at most {size.max_aspect:g}"
+        )
     else:
         least = f"at least {size.min_pixels:,} and " if size.min_pixels else ""
         yield (
             f"- **Size**: {least}at most {size.max_pixels:,} pixels, sides a multiple of {size.multiple}, "
-            f"aspect at most {size.max_aspect:g}"
+            f"aspect at most {size.max_aspect:g}{', framed' if size.framed else ''}"
         )
     for name, unit, figure in (
         ("GPU memory", "GB", entry.memory_gb),

@@ -13,7 +13,6 @@ from editfhf.files import whole_file
 from editfhf.workspace import Workspace
 from generators.base import ModelEntry
 
-_FIRST_FILES = ("model_index.json", "README.md")  # one of them is fetched whatever is loaded
 KEPT = "models.json"  # in the workspace: model id → revision
 WHOLLY_HASHED = 16 * 2**20  # bytes; of larger files both ends and the size are hashed
 
@@ -29,32 +28,41 @@ def planned_revisions(workspace: Workspace, entries: Sequence[ModelEntry], ask_h
 
     Raises:
         BadInput: it may not be asked and no earlier plan did; the Hub cannot be reached, does not know the repository,
-            or wants its terms accepted.
+            or wants its terms accepted; the settings name the commit of one repository where a model has two.
     """
     config = workspace.config.generate
     path = workspace.root / KEPT
     kept = _read_kept(path)
+    # What was kept when the model was loaded from fewer repositories no longer says which commits it is made of.
+    complete = {entry.id for entry in entries if _n_commits(kept.get(entry.id, "")) == len(repositories_of(entry))}
     found: dict[str, str] = {}
     for entry in entries:
         weights = config.options.get(entry.id, {}).get("weights")
         if entry.id in config.revisions:
             found[entry.id] = config.revisions[entry.id]
+            if weights is None:
+                _require_all_commits(entry, found[entry.id])
         elif weights is not None:
             found[entry.id] = folder_revision(entry, weights)
         elif not entry.repository:
             found[entry.id] = entry.revision
-        elif entry.id not in kept and not ask_hub:
+        elif entry.id not in complete and not ask_hub:
             raise BadInput(
                 f"{path} does not say with which revision {entry.id} is planned, and shares may not each ask the Hub.",
                 mend=f"Run `editfhf plan -w {workspace.root}` first.",
             )
         else:
-            found[entry.id] = kept[entry.id] if entry.id in kept else hub_revision(entry)
+            found[entry.id] = kept[entry.id] if entry.id in complete else hub_revision(entry)
             kept[entry.id] = found[entry.id]
     if kept != _read_kept(path):
         with whole_file(path) as temporary:
             temporary.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
     return found
+
+
+def repositories_of(entry: ModelEntry) -> tuple[str, ...]:
+    """The repositories of the Hub that a model is loaded from, in the order of the commits in its revision."""
+    return (entry.repository, *entry.more_repositories) if entry.repository else ()
 
 
 def hub_revision(entry: ModelEntry) -> str:
@@ -66,12 +74,12 @@ def hub_revision(entry: ModelEntry) -> str:
     from huggingface_hub import HfApi
 
     commits = []
-    for repository in (entry.repository, *entry.more_repositories):
+    for repository in repositories_of(entry):
         revision = entry.revision if repository == entry.repository else None
         try:
             commits.append(str(HfApi().model_info(repository, revision=revision, timeout=30).sha))
         except hub_faults() as error:
-            raise explain_hub_fault(entry, error) from error
+            raise explain_hub_fault(entry, error, repository) from error
     return "+".join(commits)
 
 
@@ -103,8 +111,12 @@ def folder_revision(entry: ModelEntry, weights: str) -> str:
     return f"folder-{digest.hexdigest()[:16]}"
 
 
-def explain_hub_fault(entry: ModelEntry, error: BaseException) -> BadInput:
-    """What the Hub's answer, or its silence, means for the user, in one sentence."""
+def explain_hub_fault(entry: ModelEntry, error: BaseException, repository: str = "") -> BadInput:
+    """What the Hub's answer, or its silence, means for the user, in one sentence.
+
+    Args:
+        repository: which was asked; default: the model's first.
+    """
     from huggingface_hub import errors
 
     response = getattr(error, "response", None)
@@ -113,28 +125,59 @@ def explain_hub_fault(entry: ModelEntry, error: BaseException) -> BadInput:
         cause = cause.__cause__ or cause.__context__
         response = getattr(cause, "response", None)
     code = getattr(response, "status_code", None)
-    page = f"https://huggingface.co/{entry.repository}"
+    repository = repository or entry.repository
+    page = f"https://huggingface.co/{repository}"
     if isinstance(cause, errors.GatedRepoError) or code == 403:
         return BadInput(
-            f"{entry.id}: {entry.repository} is given only to accounts that accepted its terms.",
+            f"{entry.id}: {repository} is given only to accounts that accepted its terms.",
             mend=f"Accept them on {page}, then set HF_TOKEN (or run `hf auth login`).",
         )
     if isinstance(cause, errors.RevisionNotFoundError):
         return BadInput(
-            f"{entry.id}: {entry.repository} has no revision {entry.revision!r}.",
+            f"{entry.id}: {repository} has no such revision{_named(entry, repository)}.",
             mend="Correct it under generate.revisions.",
         )
     if code == 401 or isinstance(cause, errors.RepositoryNotFoundError):
         return BadInput(
-            f"{entry.id}: the Hub does not show {entry.repository} to you (not there, or no valid token).",
+            f"{entry.id}: the Hub does not show {repository} to you (not there, or no valid token).",
             mend="Set HF_TOKEN to a token of an account that may read it (or run `hf auth login`).",
         )
     first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return BadInput(
-        f"{entry.id}: {entry.repository} cannot be had from the Hub: {first}",
+        f"{entry.id}: {repository} cannot be had from the Hub: {first}",
         mend=f"Check the network, or name a commit under generate.revisions and a folder of weights under "
         f"generate.options: {{{entry.id}: {{weights: FOLDER}}}}.",
     )
+
+
+def _is_here(repository: str, commit: str) -> bool:
+    """Whether the cache holds files of this commit: which is fetched first differs from model to model."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(repository, revision=commit, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return False
+    return any(folder.iterdir())
+
+
+def _require_all_commits(entry: ModelEntry, revision: str) -> None:
+    repositories = repositories_of(entry)
+    if len(repositories) > 1 and _n_commits(revision) != len(repositories):
+        raise BadInput(
+            f"generate.revisions: {entry.id} is loaded from {' and '.join(repositories)}, and {revision!r} is not a "
+            "commit of each.",
+            mend="Give them in this order, joined by +, or leave the model out there: `editfhf plan` resolves them.",
+        )
+
+
+def _n_commits(revision: str) -> int:
+    return len([commit for commit in revision.split("+") if commit])
+
+
+def _named(entry: ModelEntry, repository: str) -> str:
+    return f" {entry.revision!r}" if repository == entry.repository else ""
 
 
 def _read_kept(path: Path) -> dict[str, str]:
@@ -153,14 +196,13 @@ def _read_kept(path: Path) -> dict[str, str]:
 
 def hub_access(entry: ModelEntry, revision: str) -> BadInput | None:
     """What keeps this machine from loading a model's weights: None when they are here, or the Hub will give them."""
-    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub import HfApi
 
-    repositories = (entry.repository, *entry.more_repositories)
-    for repository, commit in zip(repositories, revision.split("+"), strict=False):
-        if any(isinstance(try_to_load_from_cache(repository, name, revision=commit), str) for name in _FIRST_FILES):
+    for repository, commit in zip(repositories_of(entry), revision.split("+"), strict=False):
+        if _is_here(repository, commit):
             continue
         try:
             HfApi().auth_check(repository)
         except hub_faults() as error:
-            return explain_hub_fault(entry, error)
+            return explain_hub_fault(entry, error, repository)
     return None

@@ -2,27 +2,30 @@
 
 from generators.base import Figure
 
-# An H100 SXM does 989 TFLOP/s in bf16 (NVIDIA's data sheet, dense); large transformers reach about two fifths of it.
-H100_FLOPS = 0.4 * 989e12
+H100_FLOPS = 989e12  # per second in bf16, dense: NVIDIA's data sheet of the H100 SXM
+# The share of it that is assumed: two fifths for large transformers; a tenth for U-Nets, whose small convolutions use a
+# large GPU badly. Neither was measured here.
+TRANSFORMER_SHARE, UNET_SHARE = 0.4, 0.1
 BYTES = 2  # of a bf16 parameter
 
 
-def seconds_on_h100(parameters: float, tokens: int, steps: int, passes: int = 1) -> Figure:
-    """GPU seconds of one image: 2 FLOP for each parameter and token in each pass of each step.
+def seconds_on_h100(
+    tflop: float, steps: int, passes: int = 1, share: float = TRANSFORMER_SHARE, besides: str = ""
+) -> Figure:
+    """GPU seconds of one image on an H100: the denoiser's alone, without text encoder and autoencoder.
 
     Args:
-        parameters: of the denoiser.
-        tokens: of image, photo and text in one pass.
+        tflop: 10¹² FLOP of one pass of the denoiser, as `benchmarks/flop_counts.py` prints them.
         passes: evaluations of the denoiser in a step (classifier-free guidance needs two or three).
-
-    Source:
-        2 N FLOP a token for a forward pass (Kaplan et al., arXiv 2001.08361, §2.1); attention is left out.
+        share: of the H100's peak.
+        besides: a sentence that is added to the basis, such as what the authors measured elsewhere.
     """
-    seconds = 2 * parameters * tokens * steps * passes / H100_FLOPS
+    seconds = tflop * 1e12 * steps * passes / (H100_FLOPS * share)
     return Figure(
         round(seconds, 1),
-        f"calculated, not measured: 2 × {parameters / 1e9:g} billion parameters × {tokens:,} tokens × {steps} steps × "
-        f"{passes} pass{'es' if passes > 1 else ''} at {H100_FLOPS / 1e12:.0f} TFLOP/s (an H100 at two fifths)",
+        f"on an H100; calculated, not measured: {tflop:g} TFLOP (benchmarks/flop_counts.py) × {steps} steps × {passes} "
+        f"pass{'es' if passes > 1 else ''} at {share:.0%} of 989 TFLOP/s, an assumption"
+        f"{'. ' if besides else ''}{besides}",
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from editfhf.errors import BadInput
+from editfhf.qwen_processors import image_only_processor
 from generators.base import EditOutcome, EditRequest, ModelEntry
 from generators.sizes import Framing
 
@@ -41,6 +42,10 @@ class DiffusersModel(ABC):
 
     pipeline_class: ClassVar[str]
     quantized_parts: ClassVar[tuple[str, ...]] = ("transformer",)
+    # The class of a part that is a processor of images and videos, and the part's name: without torchvision, its image
+    # part alone is loaded.
+    processor_class: ClassVar[str] = ""
+    processor_part: ClassVar[str] = "processor"
 
     def __init__(
         self,
@@ -83,9 +88,13 @@ class DiffusersModel(ABC):
     ) -> dict[str, Any]:
         """How the pipeline is called on photos of one size (already resized), all with the same parameters."""
 
-    def components(self, weights: str | None) -> dict[str, Any]:  # noqa: ARG002
+    def components(self, weights: str | None) -> dict[str, Any]:
         """Arguments of `from_pretrained` beside the usual ones; the place for parts that need a class of their own."""
-        return {}
+        if not self.processor_class:
+            return {}
+        location, revision = (self.entry.repository, self.commits[0]) if weights is None else (weights, None)
+        processor = image_only_processor(self.processor_class, location, self.processor_part, revision)
+        return {self.processor_part: processor} if processor is not None else {}
 
     def during_call(self, photos: list[Image.Image]) -> AbstractContextManager[None]:  # noqa: ARG002
         """What has to hold while the pipeline runs, for those that have no argument for it."""
@@ -167,10 +176,13 @@ class loading_faults:  # noqa: N801 (a context manager that reads as a phrase)
     Raises:
         BadInput: the terms were not accepted, the token is missing or wrong, the repository or revision does not exist,
             the folder is no pipeline, the network is away.
+
+    Args:
+        repository: whose weights they are; default: the model's first.
     """
 
-    def __init__(self, entry: ModelEntry, weights: str | None) -> None:
-        self.entry, self.weights = entry, weights
+    def __init__(self, entry: ModelEntry, weights: str | None, repository: str = "") -> None:
+        self.entry, self.weights, self.repository = entry, weights, repository
 
     def __enter__(self) -> None:
         pass
@@ -185,7 +197,7 @@ class loading_faults:  # noqa: N801 (a context manager that reads as a phrase)
                     f"{self.entry.id}: {self.weights} cannot be loaded as a {self.entry.family}: {first}",
                     mend="Name a folder that `save_pretrained` wrote, or leave `weights` out to use the Hub.",
                 ) from error
-            raise explain_hub_fault(self.entry, error) from error
+            raise explain_hub_fault(self.entry, error, self.repository) from error
 
 
 def _folder(entry: ModelEntry, weights: str | None) -> str | None:

@@ -88,7 +88,7 @@ class ICEdit(DiffusersModel):
 
     def _load(self, weights: str | None, quantization: Any) -> Any:
         pipeline = super()._load(weights, quantization)
-        with loading_faults(self.entry, weights):
+        with loading_faults(self.entry, weights, self.entry.more_repositories[0]):
             if weights is not None:
                 pipeline.load_lora_weights(str(Path(weights).expanduser() / "lora"), weight_name=LORA_FILE)
             else:
@@ -127,7 +127,7 @@ def models() -> list[ModelEntry]:
             batch_tolerance=2,
             memory_gb=bf16_memory(FLUX_DENOISER + FLUX_TEXT),
             weights_gb=bf16_weights(FLUX_DENOISER + FLUX_TEXT),
-            seconds_per_image=seconds_on_h100(FLUX_DENOISER, tokens=4096 + 4096 + 512, steps=28),
+            seconds_per_image=seconds_on_h100(165.5, steps=28),
             extra="generate",
         ),
         ModelEntry(
@@ -139,7 +139,13 @@ def models() -> list[ModelEntry]:
             revision="main",
             gated=True,
             description="ICEdit: FLUX.1 Fill [dev] with a LoRA completes a diptych of photo and edit.",
-            licence=FLUX_LICENCE,  # of the base; the LoRA's own was not verified
+            licence=Licence(
+                "FLUX.1 [dev] Non-Commercial License, and the LoRA's own (`no-commercial`)",
+                outputs="unclear",
+                note="For the base see flux-kontext-dev. The card of the LoRA (RiverZ/normal-lora) says `license: "
+                "other`, `no-commercial`, and refers to https://github.com/River-Zhang/ICEdit/blob/main/LICENSE, which "
+                "was not read: whether outputs may be passed on is not known.",
+            ),
             default_params={"steps": 28, "guidance_scale": 50.0, "max_pixels": 512 * 1024, **LOAD_DEFAULTS},
             params_source="https://github.com/River-Zhang/ICEdit/blob/main/scripts/gradio_demo.py: 28 steps, "
             "guidance 50, width 512",
@@ -150,10 +156,11 @@ def models() -> list[ModelEntry]:
             batch_tolerance=2,
             memory_gb=Figure(35, "at 512 × 768, by its authors: README of https://github.com/River-Zhang/ICEdit"),
             weights_gb=bf16_weights(FLUX_DENOISER + FLUX_TEXT),
-            # Calculated for an H100 as the others are, it would be 6 s.
-            seconds_per_image=Figure(
-                9.0,
-                '"about 9 seconds" by its authors, on a GPU they do not name: https://github.com/River-Zhang/ICEdit',
+            seconds_per_image=seconds_on_h100(
+                55.3,
+                steps=28,
+                besides='For 512 × 768; "about 9 seconds" by its authors, on a GPU they do not name: '
+                "https://github.com/River-Zhang/ICEdit",
             ),
             extra="generate",
         ),

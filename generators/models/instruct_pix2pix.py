@@ -1,24 +1,25 @@
 """InstructPix2Pix (Brooks et al., CVPR 2023) and what was trained from it: a U-Net that sees photo and instruction."""
 
 from collections.abc import Mapping
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from PIL import Image
 
 from generators.base import Figure, Licence, ModelEntry
-from generators.models.calculation import bf16_memory, bf16_weights
+from generators.models.calculation import UNET_SHARE, bf16_memory, bf16_weights, seconds_on_h100
 from generators.models.diffusion import LOAD_DEFAULTS, LOAD_PARAMS, DiffusersModel, loading_faults
 from generators.sizes import SizePolicy
 
 COSXL_EDIT_FILE = "cosxl_edit.safetensors"
-# Parameters: U-Net, CLIP-L, autoencoder, safety checker; for SDXL U-Net, both CLIPs, autoencoder. U-Nets and
+SDXL_CONFIGS = ("*.json", "**/*.json", "*.txt", "**/*.txt")
+# Parameters: U-Net, CLIP-L, autoencoder; for SDXL U-Net, both CLIPs, autoencoder. U-Nets and
 # autoencoders were counted in diffusers for their configurations with 8 input channels.
-SD15_PARAMETERS = 0.86e9 + 0.12e9 + 0.08e9 + 0.30e9
+SD15_PARAMETERS = 0.86e9 + 0.12e9 + 0.08e9
 SDXL_PARAMETERS = 2.57e9 + 0.82e9 + 0.08e9
-# FLOP of one pass of the U-Net for one image, counted by torch's FlopCounterMode: at 512 × 512, at 1024 × 1024.
-SD15_FLOP, SDXL_FLOP = 0.80e12, 6.76e12
-# A tenth of an H100's 989 TFLOP/s: an assumption, as small convolutions use a large GPU badly.
-UNET_FLOPS = 0.1 * 989e12
+# TFLOP of one pass of the U-Net for one image, by benchmarks/flop_counts.py: at 512 × 512, at 1024 × 1024. A step has
+# three passes: with photo and words, with the photo alone, with neither.
+SD15_TFLOP, SDXL_TFLOP = 0.80, 6.76
 # The schedule that CosXL was trained on: the example for `is_cosxl_edit` in the documentation of diffusers.
 COSXL_SCHEDULE: Mapping[str, Any] = {
     "sigma_min": 0.002,
@@ -28,15 +29,6 @@ COSXL_SCHEDULE: Mapping[str, Any] = {
     "sigma_schedule": "exponential",
 }
 SD15_SIZE = SizePolicy(multiple=8, max_pixels=512 * 512, min_pixels=512 * 512)
-
-
-def _seconds_on_h100(flop: float, steps: int) -> Figure:
-    """GPU seconds of one image; three passes a step: with photo and words, with the photo alone, with neither."""
-    return Figure(
-        round(flop * steps * 3 / UNET_FLOPS, 1),
-        f"calculated, not measured: {flop / 1e12:g} TFLOP × {steps} steps × 3 passes at "
-        f"{UNET_FLOPS / 1e12:.0f} TFLOP/s (an H100 at a tenth, an assumption)",
-    )
 
 
 def models() -> list[ModelEntry]:
@@ -50,7 +42,7 @@ def models() -> list[ModelEntry]:
         "batch_tolerance": 2,
         "memory_gb": bf16_memory(SD15_PARAMETERS),
         "weights_gb": bf16_weights(SD15_PARAMETERS),
-        "seconds_per_image": _seconds_on_h100(SD15_FLOP, steps=100),
+        "seconds_per_image": seconds_on_h100(SD15_TFLOP, steps=100, passes=3, share=UNET_SHARE),
         "extra": "generate",
     }
     return [
@@ -67,7 +59,7 @@ def models() -> list[ModelEntry]:
                 "\"Licensor claims no rights in the Output You generate\"; its uses in attachment A are forbidden.",
             ),
             params_source="https://github.com/timothybrooks/instruct-pix2pix: guidance 7.5 and image guidance 1.5 "
-            "under \"Tips\", 100 steps and 512 pixels in the example",
+            "under \"Tips\", 100 steps and 512 pixels in the example; Euler ancestral: edit_cli.py",
             default_params={
                 "steps": 100, "guidance_scale": 7.5, "image_guidance_scale": 1.5, "max_pixels": 512 * 512,
                 **LOAD_DEFAULTS,
@@ -88,7 +80,7 @@ def models() -> list[ModelEntry]:
                 "repository is another person's conversion of the weights; what it says itself was not verified.",
             ),
             params_source="https://github.com/OSU-NLP-Group/MagicBrush/blob/main/edit_cli_single_multi_turn.py: 100 "
-            "steps, guidance 7.5, image guidance 1.5, 512 pixels",
+            "steps of Euler ancestral, guidance 7.5, image guidance 1.5, 512 pixels",
             default_params={
                 "steps": 100, "guidance_scale": 7.5, "image_guidance_scale": 1.5, "max_pixels": 512 * 512,
                 **LOAD_DEFAULTS,
@@ -100,6 +92,7 @@ def models() -> list[ModelEntry]:
             family=CosXLEdit.pipeline_class,
             load=CosXLEdit,
             repository="stabilityai/cosxl",
+            more_repositories=("stabilityai/stable-diffusion-xl-base-1.0",),  # configurations and tokenizers
             revision="main",
             gated=True,
             description="CosXL Edit: SDXL trained on instructions with a cosine-continuous EDM schedule.",
@@ -122,7 +115,7 @@ def models() -> list[ModelEntry]:
             batch_tolerance=2,
             memory_gb=bf16_memory(SDXL_PARAMETERS),
             weights_gb=Figure(6.9, "size of cosxl_edit.safetensors: https://huggingface.co/TIGER-Lab/cosxl/tree/main"),
-            seconds_per_image=_seconds_on_h100(SDXL_FLOP, steps=20),
+            seconds_per_image=seconds_on_h100(SDXL_TFLOP, steps=20, passes=3, share=UNET_SHARE),
             extra="generate",
         ),
     ]  # fmt: skip
@@ -133,6 +126,10 @@ class InstructPix2Pix(DiffusersModel):
 
     pipeline_class = "StableDiffusionInstructPix2PixPipeline"
     quantized_parts = ("unet",)
+
+    def components(self, weights: str | None) -> dict[str, Any]:  # noqa: ARG002
+        # Not part of either recipe, and it blanks harmless photos: docs/decisions.md.
+        return {"safety_checker": None, "requires_safety_checker": False}
 
     def arguments(
         self, prompts: list[str], photos: list[Image.Image], generators: list[Any], params: Mapping[str, Any]
@@ -145,6 +142,16 @@ class InstructPix2Pix(DiffusersModel):
             "guidance_scale": params["guidance_scale"],
             "image_guidance_scale": params["image_guidance_scale"],
         }
+
+    def _load(self, weights: str | None, quantization: Any) -> Any:
+        from diffusers import EulerAncestralDiscreteScheduler
+
+        pipeline = super()._load(weights, quantization)
+        # The recipe's sampler over all noise levels, whichever a repository happens to store (conversions: PNDM).
+        pipeline.scheduler = EulerAncestralDiscreteScheduler.from_config(
+            pipeline.scheduler.config, timestep_spacing="linspace"
+        )
+        return pipeline
 
 
 class CosXLEdit(DiffusersModel):
@@ -173,16 +180,34 @@ class CosXLEdit(DiffusersModel):
     def _load(self, weights: str | None, quantization: Any) -> Any:
         if weights is not None:
             return super()._load(weights, quantization)
-        # The repository holds one checkpoint file in Stability's own format, without a pipeline around it.
-        import diffusers
-        from huggingface_hub import hf_hub_download
+        # The repository holds one checkpoint file in Stability's own format, without a pipeline around it: what that is
+        # made of, and the tokenizers, are those of SDXL.
+        from huggingface_hub import hf_hub_download, snapshot_download
 
-        pipeline_class = getattr(diffusers, self.pipeline_class)
-        options = {"quantization_config": quantization} if quantization is not None else {}
-        with loading_faults(self.entry, weights):
-            checkpoint = hf_hub_download(self.entry.repository, COSXL_EDIT_FILE, revision=self.commits[0])
-            pipeline = pipeline_class.from_single_file(
-                checkpoint, num_in_channels=8, is_cosxl_edit=True, torch_dtype=self.dtype, **options
-            )
+        repository, sdxl = self.entry.repository, self.entry.more_repositories[0]
+        commit = self.commits[1] if len(self.commits) > 1 else None
+        with loading_faults(self.entry, weights, sdxl):
+            config = snapshot_download(sdxl, revision=commit, allow_patterns=list(SDXL_CONFIGS))
+        with loading_faults(self.entry, weights, repository):
+            checkpoint = hf_hub_download(repository, COSXL_EDIT_FILE, revision=self.commits[0])
+            return self._from_checkpoint(checkpoint, config, quantization)
+
+    def _from_checkpoint(self, checkpoint: str, config: str, quantization: Any) -> Any:
+        """The pipeline of a file in Stability's format; `config` is a folder like SDXL's, without weights."""
+        import diffusers
+
+        unet = diffusers.UNet2DConditionModel.from_single_file(
+            checkpoint, config=config, subfolder="unet", in_channels=8, torch_dtype=self.dtype
+        )
+        if quantization is not None:
+            # `from_single_file` believes that the file is quantised already, and leaves the weights as they are.
+            with TemporaryDirectory() as folder:
+                unet.save_pretrained(folder)
+                unet = diffusers.UNet2DConditionModel.from_pretrained(
+                    folder, torch_dtype=self.dtype, quantization_config=quantization.quant_mapping["unet"]
+                )
+        pipeline = getattr(diffusers, self.pipeline_class).from_single_file(
+            checkpoint, config=config, unet=unet, is_cosxl_edit=True, torch_dtype=self.dtype
+        )
         pipeline.scheduler = diffusers.EDMEulerScheduler(**COSXL_SCHEDULE)
         return pipeline

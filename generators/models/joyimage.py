@@ -5,7 +5,6 @@ from typing import Any
 
 from PIL import Image
 
-from editfhf.qwen_processors import image_only_processor
 from generators.base import Licence, ModelEntry
 from generators.models.calculation import bf16_memory, bf16_weights, seconds_on_h100
 from generators.models.diffusion import LOAD_DEFAULTS, LOAD_PARAMS, DiffusersModel
@@ -19,11 +18,7 @@ class JoyImageEdit(DiffusersModel):
     """JoyAI-Image-Edit."""
 
     pipeline_class = "JoyImageEditPipeline"
-
-    def components(self, weights: str | None) -> dict[str, Any]:
-        location, revision = (self.entry.repository, self.commits[0]) if weights is None else (weights, None)
-        processor = image_only_processor("Qwen3VLProcessor", location, "processor", revision)
-        return {"processor": processor} if processor is not None else {}
+    processor_class = "Qwen3VLProcessor"
 
     def arguments(
         self, prompts: list[str], photos: list[Image.Image], generators: list[Any], params: Mapping[str, Any]
@@ -76,7 +71,7 @@ def models() -> list[ModelEntry]:
             max_batch=1,  # it resizes one photo for all prompts
             memory_gb=bf16_memory(DENOISER + TEXT),
             weights_gb=bf16_weights(DENOISER + TEXT),
-            seconds_per_image=seconds_on_h100(DENOISER, tokens=4096 + 4096 + 1100, steps=40, passes=2),
+            seconds_per_image=seconds_on_h100(206.3, steps=40, passes=2),
             extra="generate",
         )
     ]  # fmt: skip

@@ -6,7 +6,6 @@ from typing import Any
 
 from PIL import Image
 
-from editfhf.qwen_processors import image_only_processor
 from generators.base import Licence, ModelEntry
 from generators.models.calculation import bf16_memory, bf16_weights, seconds_on_h100
 from generators.models.diffusion import LOAD_DEFAULTS, LOAD_PARAMS, DiffusersModel
@@ -20,11 +19,8 @@ class LongCatImageEdit(DiffusersModel):
     """LongCat-Image-Edit."""
 
     pipeline_class = "LongCatImageEditPipeline"
-
-    def components(self, weights: str | None) -> dict[str, Any]:
-        location, revision = (self.entry.repository, self.commits[0]) if weights is None else (weights, None)
-        processor = image_only_processor("Qwen2VLProcessor", location, "text_processor", revision)
-        return {"text_processor": processor} if processor is not None else {}
+    processor_class = "Qwen2VLProcessor"
+    processor_part = "text_processor"
 
     def arguments(
         self, prompts: list[str], photos: list[Image.Image], generators: list[Any], params: Mapping[str, Any]
@@ -77,7 +73,7 @@ def models() -> list[ModelEntry]:
             max_batch=1,  # it reads the first prompt of a list only
             memory_gb=bf16_memory(DENOISER + TEXT),
             weights_gb=bf16_weights(DENOISER + TEXT),
-            seconds_per_image=seconds_on_h100(DENOISER, tokens=4096 + 4096 + 1600, steps=50, passes=2),
+            seconds_per_image=seconds_on_h100(101.9, steps=50, passes=2),
             extra="generate",
         )
     ]  # fmt: skip

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from generators.base import Figure, Licence, ModelEntry
-from generators.models.calculation import bf16_memory, bf16_weights
+from generators.base import Licence, ModelEntry
+from generators.models.calculation import bf16_memory, bf16_weights, seconds_on_h100
 from generators.models.diffusion import LOAD_DEFAULTS, LOAD_PARAMS, DiffusersModel
 from generators.sizes import SizePolicy
 
@@ -96,11 +96,12 @@ def models() -> list[ModelEntry]:
             max_batch=1,
             memory_gb=bf16_memory(PARAMETERS),
             weights_gb=bf16_weights(PARAMETERS),
-            # Calculated for an H100 as the others are, it would be 24 s.
-            seconds_per_image=Figure(
-                66.0,
-                "on an A800 by its authors, photo and edit of 1024 × 1024, with a key-value cache that diffusers does "
-                "not have: https://github.com/VectorSpaceLab/OmniGen/blob/main/docs/inference.md",
+            seconds_per_image=seconds_on_h100(
+                87.2,
+                steps=50,
+                passes=3,
+                besides="66 s on an A800 by its authors, photo and edit of 1024 × 1024, with a key-value cache that "
+                "diffusers does not have: https://github.com/VectorSpaceLab/OmniGen/blob/main/docs/inference.md",
             ),
             extra="generate",
         )

@@ -97,7 +97,7 @@ def plan(workspace):
 
 
 def test_a_revision_that_does_not_exist_is_one_sentence(hub):
-    with pytest.raises(BadInput, match="has no revision 'nowhere'"):
+    with pytest.raises(BadInput, match="has no such revision 'nowhere'"):
         hub_revision(replace(P2P, revision="nowhere"))
 
 
@@ -143,11 +143,59 @@ def test_weights_are_loaded_from_the_hub_at_the_planned_commit(hub, make_campaig
 def test_a_gate_that_closes_after_planning_is_told_by_the_worker(hub, make_campaign, monkeypatch):
     """The terms of a repository may change, or a token end, while the run is on its way to the weights."""
     workspace = make_campaign("[instruct-pix2pix]", more="  options: {instruct-pix2pix: {device: cpu}}\n", photos=1)
-    monkeypatch.setattr("generators.runner.require_ready", lambda *_args, **_named: None)
+    monkeypatch.setattr("generators.runner.find_problems", lambda *_args, **_named: ())
     plan(workspace)
     hub.repositories[P2P.repository].gate = "terms"
     with pytest.raises(BadInput, match="accepted its terms"):
         generate(workspace)
+
+
+@pytest.mark.parametrize("model_id", ["icedit", "cosxl-edit"])
+def test_a_fault_of_the_second_repository_names_that_one(hub, model_id):
+    """A gate on SDXL's configurations or ICEdit's LoRA is not blamed on the base, whose page has nothing to accept."""
+    entry = ENTRIES[model_id]
+    (second,) = entry.more_repositories
+    hub.repositories[second].gate = "private"
+    with pytest.raises(BadInput, match=f"does not show {second} to you"):
+        hub_revision(entry)
+    hub.repositories[second].gate = "terms"
+    with pytest.raises(BadInput, match=rf"{second} is given only .* on https://huggingface.co/{second},"):
+        raise hub_access(entry, hub_revision(entry))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("revision", ["c" * 40, f"{'c' * 40}+", "main"])
+def test_the_settings_name_a_commit_of_each_repository_or_of_none(hub, make_campaign, revision):
+    workspace = make_campaign("[icedit]", more=f"  revisions: {{icedit: '{revision}'}}\n")
+    with pytest.raises(
+        BadInput, match=r"FLUX.1-Fill-dev and RiverZ/normal-lora, .* is not a commit of each.*joined by \+"
+    ):
+        planned_revisions(workspace, [ENTRIES["icedit"]])
+    both = f"{'c' * 40}+{'d' * 40}"
+    workspace = make_campaign("[icedit]", more=f"  revisions: {{icedit: {both}}}\n")
+    assert planned_revisions(workspace, [ENTRIES["icedit"]]) == {"icedit": both}
+
+
+def test_a_plan_of_before_a_model_had_a_second_repository_is_made_anew(hub, make_campaign):
+    workspace = make_campaign("[cosxl-edit]")
+    (workspace.root / KEPT).write_text(json.dumps({"cosxl-edit": "c" * 40}))
+    assert planned_revisions(workspace, [ENTRIES["cosxl-edit"]]) == {"cosxl-edit": hub_revision(ENTRIES["cosxl-edit"])}
+
+
+@pytest.mark.parametrize("file", ["pytorch_lora_weights.safetensors", "tokenizer/vocab.json"])
+def test_weights_that_are_here_need_no_network_whatever_their_files_are_called(hub, monkeypatch, tmp_path, file):
+    from huggingface_hub import hf_hub_download
+
+    icedit = ENTRIES["icedit"]
+    names = (icedit.repository, *icedit.more_repositories)
+    (tmp_path / "files" / file).parent.mkdir(parents=True)
+    (tmp_path / "files" / file).write_text("weights")
+    for name in names:
+        hub.repositories[name].folder = tmp_path / "files"
+        hf_hub_download(name, file, revision=hub.repositories[name].commit, cache_dir=tmp_path / "cache")
+    revision = hub_revision(icedit)
+    use_hub(monkeypatch, "http://127.0.0.1:1", tmp_path / "cache")
+    assert hub_access(icedit, revision) is None
+    assert hub_access(icedit, "e" * 40) is not None
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,8 @@ from diffusers import (
 from generators.models.instruct_pix2pix import COSXL_SCHEDULE
 from tests.generators.tiny_pipelines.text import clip_text_encoder, clip_tokenizer
 
+SECOND_WIDTH = 48  # of the second text encoder of SDXL: loaders tell the two apart by it
+
 
 def autoencoder(seed: int = 0) -> AutoencoderKL:
     """Eight pixels to one latent, as the real one."""
@@ -57,7 +59,7 @@ def build_instruct_pix2pix(folder: Path) -> None:
 
 
 def build_cosxl_edit(folder: Path) -> None:
-    """A pipeline like CosXL Edit: two text encoders, sizes as conditions, the EDM schedule."""
+    """A pipeline like CosXL Edit: two text encoders of different width, sizes as conditions, the EDM schedule."""
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
         block_out_channels=(32, 64),
@@ -72,14 +74,14 @@ def build_cosxl_edit(folder: Path) -> None:
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
         transformer_layers_per_block=(1, 1),
-        projection_class_embeddings_input_dim=32 + 6 * 8,
-        cross_attention_dim=64,
+        projection_class_embeddings_input_dim=SECOND_WIDTH + 6 * 8,
+        cross_attention_dim=32 + SECOND_WIDTH,
         norm_num_groups=8,
     )
     StableDiffusionXLInstructPix2PixPipeline(
         vae=autoencoder(),
         text_encoder=clip_text_encoder(),
-        text_encoder_2=clip_text_encoder(seed=1, projection=True),
+        text_encoder_2=clip_text_encoder(SECOND_WIDTH, seed=1, projection=True),
         tokenizer=clip_tokenizer(),
         tokenizer_2=clip_tokenizer(),
         unet=unet,
