@@ -1,0 +1,177 @@
+"""The loop: look at the current image, plan, repair, judge; keep what is better, and stop when nothing is."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+
+from editfhf.errors import BadInput
+from refiner.agents import Action, Evaluation, Pair, Perception, Reasoning, RepairStep
+from refiner.trace import AGENTS, Attempt, RefineTrace, TraceStep
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+MOST_TRIES = 4  # candidates judged in one iteration: a plan's later steps are its less likely ones
+
+
+def refine(
+    pair: Pair,
+    perception: Perception,
+    reasoning: Reasoning,
+    action: Action,
+    evaluation: Evaluation,
+    max_iterations: int = 4,
+    on_step: Callable[[TraceStep], None] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> RefineTrace:
+    """Repair an edited image step by step.
+
+    Each iteration perceives the current image (never the first one again), plans, and tries the plan's steps in their
+    order. The first whose paired difference `improves` becomes the current image. The best is the image with the
+    highest mean of the three evaluated scores among the accepted ones and the input; so the evaluator never calls it
+    worse than the input.
+
+    Args:
+        pair: the source photo, the edited image and the instruction.
+        max_iterations: how many steps are accepted at most; 1 or more.
+        on_step: is told of every iteration when it ends.
+        clock: seconds that only grow.
+
+    Returns:
+        Every image, map, plan, score and decision; `stopped` says why it ended.
+
+    Raises:
+        BadInput: `max_iterations` is below 1.
+    """
+    if max_iterations < 1:
+        raise BadInput(f"max_iterations is {max_iterations}; it must be 1 at least.")
+    agents = _Timed(perception, reasoning, action, evaluation, clock)
+    current, scores = pair, agents.evaluate(pair)
+    images, all_scores, stopped = [pair.edited], [scores], ""
+    steps: list[TraceStep] = []
+    while not stopped:
+        number = len(steps) + 1
+        perceived = agents.perceive(current)
+        regions = agents.find_regions(current, perceived)
+        plan = agents.plan(current, regions) if regions else []
+        attempts, found = _try_in_order(agents, current, plan, images)
+        after = None
+        if not regions:
+            stopped = "Nothing was found that needs repair."
+        elif not plan:
+            stopped = "Nothing in the plan: no repair is known for what was found."
+        elif found is None:
+            stopped = "None of the repairs that were tried is better for certain."
+        elif (earlier := _position(found.edited, images)) is not None:
+            stopped = f"The repair gives image {earlier} again: going on would turn in circles."
+        else:
+            after = agents.evaluate(found)
+            images.append(found.edited)
+            all_scores.append(after)
+            if number >= max_iterations:
+                stopped = f"The limit of {max_iterations} iteration{'s' if max_iterations > 1 else ''} was reached."
+        accepted = after is not None
+        step = TraceStep(
+            iteration=number,
+            maps=dict(perceived.maps),
+            presence=dict(perceived.presence),
+            regions=tuple(regions),
+            plan=tuple(plan),
+            attempts=tuple(attempts),
+            before=scores,
+            after=after,
+            accepted=accepted,
+            why=_why(attempts[-1].step) if accepted else stopped,
+            seconds=agents.spent(),
+        )
+        steps.append(step)
+        if on_step is not None:
+            on_step(step)
+        if found is not None and after is not None:
+            current, scores = found, after
+    # Of equals the later: it was accepted for a difference that the rounded scores may not show.
+    best = max(range(len(images)), key=lambda number: (all_scores[number].mean, number))
+    return RefineTrace(pair.instruction, pair.source, images, all_scores, best, steps, stopped)
+
+
+def _try_in_order(
+    agents: "_Timed", current: Pair, plan: Sequence[RepairStep], images: Sequence[np.ndarray]
+) -> tuple[list[Attempt], Pair | None]:
+    """What became of the first steps of a plan, and the first candidate that is better, if any."""
+    attempts: list[Attempt] = []
+    for step in plan[:MOST_TRIES]:
+        image = agents.act(current, step)
+        if image is None:
+            attempts.append(Attempt(step, None, "It cannot be done on this image."))
+            continue
+        if _hash(image) == _hash(current.edited):
+            attempts.append(Attempt(step, None, "It changes nothing."))
+            continue
+        candidate = replace(current, edited=image)
+        difference = agents.compare(current, candidate)
+        if not difference.improves:
+            attempts.append(Attempt(step, difference, _why_not(difference.mean, difference.half_width)))
+            continue
+        earlier = _position(image, images)
+        said = "Better for certain." if earlier is None else f"It gives image {earlier} again."
+        attempts.append(Attempt(step, difference, said))
+        return attempts, candidate
+    return attempts, None
+
+
+def _why(step: RepairStep) -> str:
+    what = step.operation.replace("_", " ")
+    return f"Kept, as it is better for certain: {what}{f' ({step.reason})' if step.reason else ''}."
+
+
+def _why_not(mean: float, half_width: float) -> str:
+    if mean > half_width:
+        return "Better on the whole, but one of the three scores falls beyond its noise."
+    return "Not better for certain: the interval of the difference reaches to zero or below."
+
+
+def _position(image: np.ndarray, images: Sequence[np.ndarray]) -> int | None:
+    wanted = _hash(image)
+    return next((number for number, one in enumerate(images) if _hash(one) == wanted), None)
+
+
+def _hash(image: np.ndarray) -> bytes:
+    return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
+
+
+class _Timed:
+    """The four agents, and how long each was at work since `spent` was asked last."""
+
+    def __init__(
+        self,
+        perception: Perception,
+        reasoning: Reasoning,
+        action: Action,
+        evaluation: Evaluation,
+        clock: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._seconds = dict.fromkeys(AGENTS, 0.0)
+        self.perceive = self._timed("perception", perception.perceive)
+        self.find_regions = self._timed("reasoning", reasoning.find_regions)
+        self.plan = self._timed("reasoning", reasoning.plan)
+        self.act = self._timed("action", action.act)
+        self.evaluate = self._timed("evaluation", evaluation.evaluate)
+        self.compare = self._timed("evaluation", evaluation.compare)
+
+    def spent(self) -> dict[str, float]:
+        spent, self._seconds = self._seconds, dict.fromkeys(AGENTS, 0.0)
+        return spent
+
+    def _timed(self, agent: str, call: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+        def timed(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Answer:
+            started = self._clock()
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self._seconds[agent] += self._clock() - started
+
+        return timed
