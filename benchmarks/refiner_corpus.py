@@ -1,0 +1,188 @@
+"""The corpus of the refiner's benchmarks: `python benchmarks/refiner_corpus.py OUT [EDITS]`, 1,500 by default.
+
+Photos are crops of the samples, and of six more pictures that scikit-image brings along; each crop is a photo of its own
+in the workspace, and all crops of one picture are always in the same split: what is held out is a scene that was never
+seen. There are twenty scenes, which is few: between folds the figures differ by more than between seeds. Simulated annotators answer as in `annotate simulate`,
+through the same parser, but without a server between: only their truth-blind answers reach the dataset. The oracle
+stays in the workspace. The script may be killed and run again.
+"""
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from analysis.study import analyze_workspace
+from annotation.answers import parse_annotation
+from annotation.people import Person
+from annotation.simulate import annotation_of, assign, see
+from editfhf import console
+from editfhf.config import TEMPLATE
+from editfhf.export import build_dataset
+from editfhf.instructions import write_instructions
+from editfhf.schema import Answer, Rating, Region, stable_id
+from editfhf.sources import import_sources
+from editfhf.workspace import Workspace
+from generators.engine import engine_of
+from generators.runner import generate
+
+EDITORS = 4
+CROPS_PER_SAMPLE = 14
+CROP_SHARE = (0.4, 0.9)  # of each side
+SMALLEST_SIDE = 160  # pixels of a crop
+LARGEST_SIDE = 640  # pixels; larger crops are reduced
+RATERS = 8  # for each edit: between the 3–5 who draw regions and the 15 who rate in a real campaign
+PEOPLE = 24
+# Of scikit-image (their licences are in its data/README): scenes beside the samples.
+MORE_SCENES = {
+    "motorcycle_left.png": "motorcycle", "moon.png": "", "grass.png": "", "gravel.png": "", "ihc.png": "",
+    "clock_motion.png": "",
+}  # fmt: skip
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def make_corpus(folder: Path, n_edits: int = 1500, seed: int = 0, workers: int = 2) -> Workspace:
+    """A workspace of so many edits with answers and analysis; what is there already is not made again."""
+    root = folder / "campaign"
+    if not (root / "editfhf.yaml").is_file():
+        _write_crops(folder / "photos", seed)
+        root.mkdir(parents=True, exist_ok=True)
+        settings = TEMPLATE.format(licence="unknown", title="benchmark", name="benchmark")
+        settings = settings.replace("pairs: 1250", f"pairs: {n_edits // EDITORS}").replace("repeats: 0.02", "repeats: 0")
+        (root / "editfhf.yaml").write_text(settings, encoding="utf-8")
+    workspace = Workspace.open(root)
+    if not workspace.instructions_path.is_file():
+        import_sources(workspace, folder / "photos", track=lambda photos: console.track(photos, "Importing"))
+        write_instructions(workspace, track=lambda photos: console.track(photos, "Looking at photos"))
+    with console.progress("Generating") as report:
+        generate(workspace, start_engine=engine_of("local", workers), on_progress=report)
+    if not workspace.has_table("mos"):
+        answer(workspace, seed)
+        analyze_workspace(workspace, track=lambda edits: console.track(edits, "Finding consensus"))
+    return workspace
+
+
+def answer(workspace: Workspace, seed: int) -> None:
+    """What the simulated people say of every edit, as tables."""
+    edits = workspace.edits()
+    people = {number: Person.make(number, seed) for number in range(1, PEOPLE + 1)}
+    assigned = assign([edit.edit_id for edit in edits], {}, sorted(people), RATERS, seed)
+    answers: list[Answer] = []
+    ratings: list[Rating] = []
+    regions: list[Region] = []
+    for position, edit in enumerate(console.track(edits, "Answering")):
+        seen = see(workspace, edit)
+        for number in assigned[edit.edit_id]:
+            annotation = annotation_of(people[number], seen, seed)
+            annotation["created_at"] = (WHEN + timedelta(minutes=position)).isoformat()
+            parsed = parse_annotation(annotation, edit.edit_id, f"simulated-{number:02d}", "simulated")
+            answers += [parsed.answer] if parsed.answer else []
+            ratings += parsed.ratings
+            regions += parsed.regions
+    for name, rows in (("answers", answers), ("ratings", ratings), ("regions", regions)):
+        workspace.write_table(name, rows)
+
+
+def samples_of(workspace: Workspace) -> dict[str, str]:
+    """source_id → the sample that it is a crop of (photos made worse for a task belong to their clean one's)."""
+    origins = {source.source_id: source.origin for source in workspace.sources()}
+    return {
+        source.source_id: origins.get(source.root_id, source.origin).split("#")[0] for source in workspace.sources()
+    }
+
+
+def build_split(workspace: Workspace, out: Path, held_out: Sequence[str], validation: Sequence[str]) -> Path:
+    """The dataset with these samples in the test split and those in the validation split, all crops of them."""
+    samples = samples_of(workspace)
+    split = {"split": [], "source_id": []}
+    for source_id, sample in samples.items():
+        split["source_id"].append(source_id)
+        split["split"].append("test" if sample in held_out else "validation" if sample in validation else "train")
+    rows = [{"source_id": one, "split": name} for one, name in zip(split["source_id"], split["split"], strict=True)]
+    workspace.write_table("splits", rows)
+    build_dataset(workspace, out, track=lambda edits: console.track(edits, "Building"))
+    return out
+
+
+def folds(seed: int) -> tuple[list[str], list[str]]:
+    """Five scenes to hold out and three to validate on; scenes with a subject and without are in each."""
+    rows = _scenes()
+    random = np.random.default_rng(seed)
+    with_subject = [str(one) for one in random.permutation([row["file"] for row in rows if row["subject"]])]
+    without = [str(one) for one in random.permutation([row["file"] for row in rows if not row["subject"]])]
+    return [*with_subject[:3], *without[:2]], [with_subject[3], *without[2:4]]
+
+
+def _write_crops(folder: Path, seed: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for sample in _scenes():
+        with Image.open(sample["path"]) as image:
+            photo = image.convert("RGB")
+        random = np.random.default_rng(int(stable_id(str(seed), sample["file"]), 16))
+        for number in range(CROPS_PER_SAMPLE):
+            name = f"{Path(sample['file']).stem}-{number:02d}.png"
+            row = _crop(photo, sample, random)
+            row.pop("image").save(folder / name)  # type: ignore[attr-defined]
+            rows.append({"file": name, "licence": sample["licence"], "origin": f"{sample['file']}#{number}", **row})
+    with (folder / "photos.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _crop(photo: Image.Image, sample: Mapping[str, str], random: np.random.Generator) -> dict[str, object]:
+    """A random crop, mirrored half of the time; the subject's box goes along as far as it is inside."""
+    shares = np.clip(random.uniform(*CROP_SHARE, 2), SMALLEST_SIDE / np.array(photo.size), 1)
+    left, top = (random.uniform(0, 1 - share) for share in shares)
+    right, bottom = left + shares[0], top + shares[1]
+    mirrored = bool(random.random() < 0.5)
+    width, height = photo.size
+    image = photo.crop((round(left * width), round(top * height), round(right * width), round(bottom * height)))
+    image.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.LANCZOS)
+    subject, box = sample["subject"], ""
+    if subject and sample["subject_box"]:
+        corners = np.array([float(side) for side in sample["subject_box"].split()])
+        inside = np.clip((corners - [left, top, left, top]) / [*shares, *shares], 0, 1)
+        kept = np.prod((inside[2:] - inside[:2]) * shares) / np.prod(corners[2:] - corners[:2])
+        if kept < 0.5:
+            subject = ""
+        else:
+            if mirrored:
+                inside[[0, 2]] = 1 - inside[[2, 0]]
+            box = " ".join(f"{side:.4f}" for side in inside)
+    if mirrored:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return {"image": image, "subject": subject, "subject_box": box}
+
+
+def _scenes() -> list[dict[str, str]]:
+    samples = Path(str(files("editfhf") / "samples"))
+    with (samples / "photos.csv").open(encoding="utf-8", newline="") as file:
+        rows = [{**row, "path": str(samples / row["file"])} for row in csv.DictReader(file)]
+    pictures = Path(str(files("skimage") / "data"))
+    more = [
+        {"file": name, "licence": "see scikit-image", "subject": subject, "subject_box": "", "path": str(pictures / name)}
+        for name, subject in MORE_SCENES.items()
+    ]
+    return rows + more
+
+
+def main(out: Path, n_edits: int) -> None:
+    workspace = make_corpus(out, n_edits)
+    held_out, validation = folds(seed=0)
+    build_split(workspace, out / "dataset-0", held_out, validation)
+    console.say(f"{len(workspace.edits())} edits in {out}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        raise SystemExit(__doc__)
+    main(Path(sys.argv[1]).expanduser().resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 1500)

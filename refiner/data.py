@@ -1,0 +1,189 @@
+"""Rows of a built dataset as samples to train and to be measured on: what people said, and nothing that they did not.
+
+Only the pair, the instruction and the people's answers are read. The task and the model of an edit are kept for
+grouping results; no agent sees them.
+"""
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from datasets import Image as ImageFeature
+from PIL import Image
+
+import editfhf
+from editfhf.errors import BadInput
+from editfhf.schema import DIMENSIONS, REGION_KINDS
+from refiner.agents import Pair
+
+MAP_COLUMNS = {"artifact": "artifact_map", "editing_failure": "failure_map"}
+COLUMNS = (
+    "edit_id", "source_id", "source_image", "edited_image", "instruction", "task", "task_group", "model", "regions",
+    "artifact_map", "failure_map", *DIMENSIONS, *(f"{name}_std" for name in DIMENSIONS), "perceptual_quality_n",
+)  # fmt: skip
+SMALLEST_TRAIN = 24  # edits: below that there is nothing to learn from, and nothing to say so by
+SMALLEST_VALIDATION = 4
+MAJORITY = 0.5  # of the people who looked: then a flaw counts as present
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One edit and what people said of it.
+
+    Attributes:
+        source, edited: encoded images, as they lie in the dataset.
+        scores: dimension → MOS, 0..100 (None where nobody rated); deviations: of people's ratings around it.
+        regions: consensus regions, as in the dataset; maps: kind → encoded 8-bit grey image, or None.
+        n_people: who rated it.
+        group: edits of one photo and task share it.
+    """
+
+    edit_id: str
+    source_id: str
+    source: bytes
+    edited: bytes
+    instruction: str
+    task: str
+    task_group: str
+    model: str
+    scores: Mapping[str, float | None]
+    deviations: Mapping[str, float | None]
+    regions: list[dict[str, Any]]
+    maps: Mapping[str, bytes | None]
+    n_people: int
+
+    @property
+    def group(self) -> str:
+        return f"{self.source_id}/{self.task}"
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether people both rated it and looked for flaws."""
+        return all(self.scores[name] is not None for name in DIMENSIONS) and all(self.maps.values())
+
+    def pair(self) -> Pair:
+        return Pair(decode(self.source), decode(self.edited), self.instruction)
+
+    def map_of(self, kind: str, size: tuple[int, int] | None = None) -> np.ndarray:
+        """The share of people who marked each pixel: float32, shape (height, width), 0..1; `size`: (width, height)."""
+        data = self.maps[kind]
+        if data is None:
+            raise BadInput(f"Edit {self.edit_id} has no {kind} map: nobody looked for flaws on it.")
+        with Image.open(io.BytesIO(data)) as image:
+            grey = np.asarray(image, np.float32) / 255
+        return grey if size is None else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+
+    def is_present(self, kind: str) -> bool:
+        """Whether at least half of the people marked one and the same flaw of this kind."""
+        return any(
+            region["kind"] == kind and region["support"] >= max(2, MAJORITY * self.n_people) for region in self.regions
+        )
+
+    def variance_of_mean(self, dimension: str) -> float:
+        """The variance of the opinion score itself, that comes of few people having rated; 0 where one did."""
+        deviation = self.deviations[dimension]
+        return deviation**2 / self.n_people if deviation is not None and np.isfinite(deviation) else 0.0
+
+    def is_clean(self) -> bool:
+        """Whether nobody marked anything."""
+        return not self.regions
+
+
+def read_samples(dataset: str, split: str, only: Collection[str] | None = None) -> list[Sample]:
+    """The judged edits of one split, in the order of their ids.
+
+    Args:
+        dataset: a folder that `editfhf build` wrote, or a name on the Hub.
+        only: edit ids; default: all.
+
+    Raises:
+        BadInput: no such dataset, or it lacks a column.
+    """
+    table = editfhf.load(dataset)[split]
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        raise BadInput(f"{dataset} has no column {missing[0]!r}.", mend="Build it with this version: `editfhf build`.")
+    table = table.select_columns(list(COLUMNS))
+    for name in ("source_image", "edited_image", *MAP_COLUMNS.values()):
+        table = table.cast_column(name, ImageFeature(decode=False))
+    samples = [_sample(row) for row in table if only is None or row["edit_id"] in only]
+    return sorted((one for one in samples if one.is_judged), key=lambda one: one.edit_id)
+
+
+def require_trainable(dataset: str, train: Collection[Sample], validation: Collection[Sample]) -> None:
+    """Whether there is enough to learn from.
+
+    Raises:
+        BadInput: too few judged edits, one of the two kinds is missing, or a score is not a number.
+    """
+    if len(train) < SMALLEST_TRAIN or len(validation) < SMALLEST_VALIDATION:
+        raise BadInput(
+            f"{dataset} has {len(train)} judged edits to train on and {len(validation)} to validate on; "
+            f"{SMALLEST_TRAIN} and {SMALLEST_VALIDATION} are the least.",
+            mend="Make and annotate more edits, of more photos, and build it again.",
+        )
+    kinds = Counter(kind for one in train for kind in REGION_KINDS if one.is_present(kind))
+    for kind in REGION_KINDS:
+        if not kinds[kind]:
+            raise BadInput(
+                f"{dataset}: people marked no region of kind {kind} in the split `train`.",
+                mend="Both kinds are needed to learn from; annotate more edits and build it again.",
+            )
+    for one in (*train, *validation):
+        for name, score in one.scores.items():
+            if score is None or not np.isfinite(score):
+                raise BadInput(
+                    f"{dataset}: edit {one.edit_id}: {name} is {score}.",
+                    mend=f"`editfhf validate {dataset}` says what else is wrong; build it again.",
+                )
+
+
+def people_of(dataset: str) -> set[str]:
+    """The kinds of people who answered: human, simulated."""
+    answers = editfhf.load(dataset, "answers")
+    return {kind for table in answers.values() for kind in table.unique("annotator_kind")}
+
+
+def decode(data: bytes) -> np.ndarray:
+    """An encoded image as uint8, shape (height, width, 3), RGB."""
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def content_hash(data: bytes) -> str:
+    """The sha-256 of encoded bytes, in hex: under it features are kept."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def fingerprint(samples: Iterable[Sample]) -> str:
+    """16 hex digits that change when the samples do: their ids, scores, maps and images."""
+    digest = hashlib.sha256()
+    for one in samples:
+        for part in (one.edit_id, one.instruction, repr(sorted(one.scores.items())), repr(one.regions)):
+            digest.update(part.encode())
+        for data in (one.source, one.edited, *(data or b"" for data in one.maps.values())):
+            digest.update(hashlib.sha256(data).digest())
+    return digest.hexdigest()[:16]
+
+
+def _sample(row: Mapping[str, Any]) -> Sample:
+    return Sample(
+        edit_id=row["edit_id"],
+        source_id=row["source_id"],
+        source=row["source_image"]["bytes"],
+        edited=row["edited_image"]["bytes"],
+        instruction=row["instruction"],
+        task=row["task"],
+        task_group=row["task_group"],
+        model=row["model"],
+        scores={name: row[name] for name in DIMENSIONS},
+        deviations={name: row[f"{name}_std"] for name in DIMENSIONS},
+        regions=row["regions"],
+        maps={kind: (row[column] or {}).get("bytes") for kind, column in MAP_COLUMNS.items()},
+        n_people=row["perceptual_quality_n"],
+    )

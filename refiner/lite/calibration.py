@@ -1,0 +1,141 @@
+"""What a trained network's numbers mean: thresholds and errors, measured on the validation split."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from editfhf.schema import DIMENSIONS, REGION_KINDS
+from refiner.data import Sample
+from refiner.lite.features import PairFeatures
+from refiner.lite.metrics import predict
+from refiner.lite.network import LiteNetwork
+from refiner.lite.reasons import Reason, reasons_of
+from refiner.lite.regions import regions_of_map
+from refiner.lite.targets import Target
+
+FALSE_ALARMS = 0.05  # share of edits without a flaw of a kind that may get a map of it all the same
+CONFIDENCE = 1.28  # standard deviations: 90 % of a normal distribution lie above minus that
+MATCHED = 0.5  # intersection over union of a region that was found
+THRESHOLDS = np.round(np.arange(0.1, 0.65, 0.05), 2)  # share of people, from which a pixel belongs to a region
+SMALLEST_NOISE = 2.0  # points of 100: nobody can tell edits apart more finely
+MOST_REASONS = 400  # kept of the training split for retrieval
+
+
+class Calibration(BaseModel):
+    """Stored as `calibration.json`.
+
+    Attributes:
+        presence: kind → the presence from which an image gets a map. threshold: kind → of regions on the map.
+        whole: the probability from which a flaw without a place is reported.
+        std: dimension → standard deviation of the error of a score, in points of 100.
+        half_width, noise: of the paired difference of two edits of one photo and task (`Difference`).
+        reasons: people's words for flaws in the training split.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    presence: dict[str, float]
+    threshold: dict[str, float]
+    whole: float
+    std: dict[str, float]
+    half_width: float
+    noise: dict[str, float]
+    reasons: list[Reason]
+
+
+def calibrate(
+    network: LiteNetwork, validation: Sequence[Sample], features: Sequence[PairFeatures], train: Sequence[Sample]
+) -> dict[str, Any]:
+    """Thresholds and errors on the validation split, as JSON."""
+    targets = [Target.of(one) for one in validation]
+    maps, presence, scores, whole = [], [], [], []
+    for _, output in predict(network, features):
+        maps.append(torch.sigmoid(output.maps).numpy())
+        presence.append(torch.sigmoid(output.presence).numpy())
+        scores.append(output.scores.numpy() * 100)
+        whole.append(torch.sigmoid(output.whole).numpy())
+    seen, there = np.concatenate(presence), np.stack([one.presence for one in targets])
+    judged, told = np.concatenate(scores), 100 * np.stack([one.scores for one in targets])
+    all_maps = np.concatenate(maps)
+    gates = {kind: _gate(seen[:, number], there[:, number]) for number, kind in enumerate(REGION_KINDS)}
+    half_width, noise = _paired_noise(validation, judged, told)
+    return Calibration(
+        presence=gates,
+        threshold={
+            kind: _threshold(all_maps[:, number], seen[:, number] >= gates[kind], validation, kind)
+            for number, kind in enumerate(REGION_KINDS)
+        },
+        whole=_gate(np.concatenate(whole).max(axis=1), np.array([one.whole.max() >= 0.5 for one in targets], float)),
+        std={
+            name: float(max(SMALLEST_NOISE, np.sqrt(np.mean((judged[:, number] - told[:, number]) ** 2))))
+            for number, name in enumerate(DIMENSIONS)
+        },
+        half_width=half_width,
+        noise=noise,
+        reasons=reasons_of(train, MOST_REASONS),
+    ).model_dump(mode="json")
+
+
+def _gate(seen: np.ndarray, there: np.ndarray) -> float:
+    """The lowest presence that raises a false alarm on no more than `FALSE_ALARMS` of the edits without a flaw."""
+    absent = np.sort(seen[there < 0.5])
+    if not len(absent):
+        return 0.5
+    allowed = int(FALSE_ALARMS * len(absent))
+    return float(np.nextafter(absent[len(absent) - 1 - allowed], np.float32(2)))
+
+
+def _threshold(maps: np.ndarray, shown: np.ndarray, samples: Sequence[Sample], kind: str) -> float:
+    """The threshold on the maps whose regions match people's best: F1 at an intersection over union of 0.5."""
+    best, chosen = -1.0, float(THRESHOLDS[len(THRESHOLDS) // 2])
+    for threshold in THRESHOLDS:
+        right = found = wanted = 0
+        for map_, is_shown, sample in zip(maps, shown, samples, strict=True):
+            people = [
+                region["polygon"]
+                for region in sample.regions
+                if region["kind"] == kind and region["extent"] == "region"
+                and region["support"] >= 0.5 * max(1, sample.n_people)
+            ]  # fmt: skip
+            mine = [polygon for polygon, _ in regions_of_map(map_, float(threshold))] if is_shown else []
+            right += n_matched(mine, people)
+            found, wanted = found + len(mine), wanted + len(people)
+        f1 = 2 * right / max(1, found + wanted)
+        if f1 > best:
+            best, chosen = f1, float(threshold)
+    return chosen
+
+
+def n_matched(found: Sequence[Any], wanted: Sequence[Any]) -> int:
+    """How many polygons of one list match one of the other, each used once, the best pairs first."""
+    from refiner.matching import match
+
+    return len(match(found, wanted, MATCHED))
+
+
+def _paired_noise(samples: Sequence[Sample], judged: np.ndarray, told: np.ndarray) -> tuple[float, dict[str, float]]:
+    """How far the difference of two edits' scores may be off, the scatter of people's own scores taken out.
+
+    Edits of one photo by one instruction differ in their flaws, as an image before and after a repair does.
+    """
+    groups = defaultdict(list)
+    for number, sample in enumerate(samples):
+        groups[sample.group].append(number)
+    pairs = [pair for group in groups.values() for pair in combinations(group, 2)]
+    if not pairs:
+        spread = np.sqrt(2 * np.mean((judged - told) ** 2, axis=0))
+        mean = float(spread.mean())
+    else:
+        left, right = (np.array(side) for side in zip(*pairs, strict=True))
+        errors = (judged[left] - judged[right]) - (told[left] - told[right])
+        variance = np.array([[sample.variance_of_mean(name) for name in DIMENSIONS] for sample in samples])
+        people = (variance[left] + variance[right]).mean(axis=0)
+        spread = np.sqrt(np.maximum((errors**2).mean(axis=0) - people, SMALLEST_NOISE**2))
+        # Of the mean of three scores, whose people's errors are independent.
+        mean = float(np.sqrt(max((errors.mean(axis=1) ** 2).mean() - people.sum() / 9, SMALLEST_NOISE**2)))
+    return CONFIDENCE * mean, {name: float(value) for name, value in zip(DIMENSIONS, spread, strict=True)}

@@ -1,0 +1,175 @@
+"""The three trained agents of the lite backend: one forward pass of one network serves all of them."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from editfhf.errors import BadInput
+from editfhf.flaws import FLAW_TYPES
+from editfhf.schema import DIMENSIONS, REGION_KINDS, Polygon
+from refiner.agents import Difference, FoundRegion, Pair, Perceived, RepairStep, Scores
+from refiner.lite.backbone import image_features
+from refiner.lite.calibration import Calibration
+from refiner.lite.features import PairFeatures, features_of_pair
+from refiner.lite.network import Batch, LiteNetwork, Output
+from refiner.lite.planning import make_plan
+from refiner.lite.reasons import composed_reason, retrieved_reason
+from refiner.lite.regions import regions_of_map
+from refiner.lite.targets import soft_mask
+from refiner.lite.terms import KIND_OF_TYPE, within_kind
+from refiner.lite.trainee import size_of
+from refiner.runs import CALIBRATION_FILE, RunRecord, read_json, read_run, read_weights
+
+REMEMBERED = 8  # pairs: perception, reasoning and evaluation of one image in a row share one forward pass
+EXTENT_WITHOUT_PLACE = "whole"
+
+
+class LiteModel:
+    """Perception, reasoning and evaluation of a trained run.
+
+    Args:
+        retrieve: take reasons from what people wrote in training, where somebody did, instead of composing them.
+    """
+
+    def __init__(
+        self, record: RunRecord, network: LiteNetwork, calibration: Calibration, retrieve: bool = False
+    ) -> None:
+        self.record, self.network, self.calibration, self.retrieve = record, network.eval(), calibration, retrieve
+        self._outputs: OrderedDict[tuple[int, int, str], tuple[Pair, Output]] = OrderedDict()
+        self._sources: OrderedDict[int, tuple[np.ndarray, dict[int, np.ndarray]]] = OrderedDict()
+
+    @classmethod
+    def read(cls, folder: Path, retrieve: bool = False) -> "LiteModel":
+        """The model of a run folder.
+
+        Raises:
+            BadInput: no run, of another version, half written or damaged.
+        """
+        from refiner.lite.expectation import width
+
+        record = read_run(folder)
+        weights = read_weights(folder)
+        network = LiteNetwork(size_of(record.config, width()))
+        try:
+            network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+            calibration = Calibration.model_validate(read_json(folder, CALIBRATION_FILE))
+        except (RuntimeError, ValidationError) as error:
+            what = "weights" if isinstance(error, RuntimeError) else "calibration"
+            raise BadInput(f"{folder}: the {what} do not fit this version.", mend="Train again.") from error
+        if any(not bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
+            raise BadInput(f"{folder}: a weight is not a finite number.", mend="Train again, or copy the run again.")
+        return cls(record, network, calibration, retrieve)
+
+    # Perception
+
+    def perceive(self, pair: Pair) -> Perceived:
+        self._require("perception")
+        output = self._output(pair)
+        height, width = pair.edited.shape[:2]
+        presence = {kind: float(torch.sigmoid(output.presence[0, number])) for number, kind in enumerate(REGION_KINDS)}
+        maps = {}
+        for number, kind in enumerate(REGION_KINDS):
+            if presence[kind] < self.calibration.presence[kind]:
+                maps[kind] = np.zeros((height, width), np.float32)
+            else:
+                small = torch.sigmoid(output.maps[0, number]).numpy()
+                maps[kind] = np.clip(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+        return Perceived(maps, presence)
+
+    # Reasoning
+
+    def find_regions(self, pair: Pair, perceived: Perceived) -> list[FoundRegion]:
+        self._require("reasoning")
+        output = self._output(pair)
+        regions = []
+        for number, kind in enumerate(REGION_KINDS):
+            people = perceived.maps[kind]
+            if not people.any():
+                continue
+            for polygon, confidence in regions_of_map(people, self.calibration.threshold[kind]):
+                flaw_type = self._name(output, polygon, number)
+                reason = self._reason(flaw_type, polygon, pair.instruction)
+                regions.append(FoundRegion(kind, flaw_type, "region", polygon, reason, round(confidence, 4)))
+        return sorted([*regions, *self._without_place(output, pair)], key=lambda region: -region.confidence)
+
+    def plan(self, pair: Pair, regions: Sequence[FoundRegion]) -> list[RepairStep]:  # noqa: ARG002
+        return make_plan(regions)
+
+    # Evaluation
+
+    def evaluate(self, pair: Pair) -> Scores:
+        self._require("evaluation")
+        values = self._output(pair).scores[0].numpy() * 100
+        return Scores(
+            {name: float(value) for name, value in zip(DIMENSIONS, values, strict=True)}, self.calibration.std
+        )
+
+    def compare(self, before: Pair, after: Pair) -> Difference:
+        first, second = self.evaluate(before), self.evaluate(after)
+        dimensions = {name: second.values[name] - first.values[name] for name in DIMENSIONS}
+        return Difference(second.mean - first.mean, self.calibration.half_width, dimensions, self.calibration.noise)
+
+    # One forward pass
+
+    def features(self, pair: Pair) -> PairFeatures:
+        """The features of a pair; those of a photo that was just seen are not worked out again."""
+        key = id(pair.source)
+        known = self._sources.get(key)
+        if known is None or known[0] is not pair.source:
+            (features,) = image_features([pair.source], self.record.config.backbone)
+            known = (pair.source, features)
+            _remember(self._sources, key, known)
+        return features_of_pair(pair, self.record.config.backbone, source=known[1])
+
+    def _output(self, pair: Pair) -> Output:
+        key = (id(pair.source), id(pair.edited), pair.instruction)
+        known = self._outputs.get(key)
+        # An id alone may be another array's by now.
+        if known is not None and known[0].edited is pair.edited and known[0].source is pair.source:
+            return known[1]
+        with torch.inference_mode():
+            output = self.network(Batch.of([self.features(pair)]))
+        _remember(self._outputs, key, (pair, output))
+        return output
+
+    def _name(self, output: Output, polygon: Polygon, kind: int) -> str:
+        mask = torch.from_numpy(soft_mask(polygon))[None]
+        with torch.inference_mode():
+            logits = self.network.name_regions(output, mask, torch.zeros(1, dtype=torch.long))
+        return FLAW_TYPES[int(within_kind(logits, torch.tensor([kind])).argmax())].id
+
+    def _without_place(self, output: Output, pair: Pair) -> list[FoundRegion]:
+        """Flaws that are everywhere or of something that is missing: no polygon."""
+        likely = torch.sigmoid(output.whole[0]).numpy()
+        found = []
+        for number, flaw in enumerate(FLAW_TYPES):
+            if likely[number] >= self.calibration.whole:
+                assert int(KIND_OF_TYPE[number]) == REGION_KINDS.index(flaw.kind)
+                reason = self._reason(flaw.id, [], pair.instruction)
+                confidence = round(float(likely[number]), 4)
+                found.append(FoundRegion(flaw.kind, flaw.id, EXTENT_WITHOUT_PLACE, [], reason, confidence))
+        return found
+
+    def _reason(self, flaw_type: str, polygon: Polygon, instruction: str) -> str:
+        if self.retrieve:
+            written = retrieved_reason(flaw_type, instruction, self.calibration.reasons)
+            if written is not None:
+                return written
+        return composed_reason(flaw_type, polygon, instruction)
+
+    def _require(self, agent: str) -> None:
+        if agent not in self.record.config.agents:
+            raise BadInput(f"This run was trained without its {agent} agent.", mend="Train it with `--agent all`.")
+
+
+def _remember(store: OrderedDict[Any, Any], key: Any, value: Any) -> None:
+    store[key] = value
+    store.move_to_end(key)
+    while len(store) > REMEMBERED:
+        store.popitem(last=False)

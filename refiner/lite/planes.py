@@ -1,0 +1,102 @@
+"""What can be said of two images pixel by pixel, without learning: the planes beside the backbone's features."""
+
+import cv2
+import numpy as np
+
+from refiner.lite.backbone import SIDE, square
+from refiner.lite.expectation import Expectation
+
+PLANE_SIDE = SIDE // 2
+NAMES = (
+    "edited L", "edited a", "edited b", "source L", "source a", "source b", "change L", "change a", "change b",
+    "difference", "structure lost", "structure lost, coarse", "edited detail", "source detail", "detail change",
+    "edited has the colour", "source has the colour", "place", "x", "y",
+)  # fmt: skip
+COLOUR_REACH = 25.0  # ΔE: a colour this far from the one that is asked for still looks like it, a little
+WINDOW = 1.5  # pixels, sigma of the local statistics (SSIM: 1.5)
+STRUCTURE_FLOOR = (0.03 * 100) ** 2  # C2 of SSIM (Wang et al., 2004), for lightness on 0..100
+STATISTICS = ("mean", "deviation", "90 %", "99 %")
+
+
+def compare(source: np.ndarray, edited: np.ndarray, expectation: Expectation) -> np.ndarray:
+    """The planes of one pair.
+
+    Args:
+        source, edited: uint8, shape (height, width, 3), of any sizes: both are looked at as squares of `PLANE_SIDE`.
+
+    Returns:
+        float32, shape (len(NAMES), PLANE_SIDE, PLANE_SIDE), each of about unit scale.
+    """
+    before, after = (_lab(square(image, SIDE)) for image in (source, edited))
+    lost = _structure_lost(before[..., 0], after[..., 0], WINDOW)
+    lost_coarse = _structure_lost(before[..., 0], after[..., 0], 4 * WINDOW)
+    detail_before, detail_after = _detail(before[..., 0]), _detail(after[..., 0])
+    change = after - before
+    difference = np.sqrt((change**2).sum(axis=2))  # CIE76
+    rows, columns = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / SIDE
+    stacked = np.stack(
+        [
+            *np.moveaxis(after / 50, 2, 0),
+            *np.moveaxis(before / 50, 2, 0),
+            *np.moveaxis(change / 25, 2, 0),
+            np.sqrt(difference / 20),
+            lost,
+            lost_coarse,
+            detail_after,
+            detail_before,
+            detail_after - detail_before,
+            _likeness(after, expectation.colour),
+            _likeness(before, expectation.colour),
+            _place(expectation.place),
+            columns,
+            rows,
+        ]
+    )
+    return stacked.reshape(len(NAMES), PLANE_SIDE, 2, PLANE_SIDE, 2).mean(axis=(2, 4)).astype(np.float32)
+
+
+def statistics(planes: np.ndarray) -> np.ndarray:
+    """`STATISTICS` of every plane: float32, shape (len(NAMES) × len(STATISTICS),)."""
+    flat = planes.reshape(len(planes), -1)
+    tails = np.quantile(flat, (0.9, 0.99), axis=1)
+    return np.concatenate([flat.mean(axis=1), flat.std(axis=1), tails[0], tails[1]]).astype(np.float32)
+
+
+def _lab(image: np.ndarray) -> np.ndarray:
+    """CIE L*a*b*: float32, L 0..100."""
+    return np.asarray(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
+
+
+def _structure_lost(before: np.ndarray, after: np.ndarray, sigma: float) -> np.ndarray:
+    """1 − the contrast–structure term of SSIM: 0 (the same texture) to 2 (its negative)."""
+
+    def local(values: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(values, (0, 0), sigma)
+
+    mean_before, mean_after = local(before), local(after)
+    both = local(before * after) - mean_before * mean_after
+    spread = np.maximum(local(before**2) - mean_before**2, 0) + np.maximum(local(after**2) - mean_after**2, 0)
+    return 1 - (2 * both + STRUCTURE_FLOOR) / (spread + STRUCTURE_FLOOR)
+
+
+def _detail(lightness: np.ndarray) -> np.ndarray:
+    """How much fine detail is around each pixel, on a logarithmic scale: about −1 (smooth) to 1 (grass)."""
+    fine = np.abs(lightness - cv2.GaussianBlur(lightness, (0, 0), WINDOW))
+    return np.log10(cv2.GaussianBlur(fine, (0, 0), 2 * WINDOW) + 0.05)
+
+
+def _likeness(lab: np.ndarray, colour: np.ndarray | None) -> np.ndarray:
+    """How near each pixel is to the colour that is asked for, 0..1, lightness counting half; 0 where none is."""
+    if colour is None:
+        return np.zeros(lab.shape[:2], np.float32)
+    distance = np.sqrt((((lab - colour) * [0.5, 1, 1]) ** 2).sum(axis=2))
+    return np.exp(-((distance / COLOUR_REACH) ** 2)).astype(np.float32)
+
+
+def _place(box: tuple[float, float, float, float] | None) -> np.ndarray:
+    """1 inside the place that is named, 0 outside; 0 everywhere where none is."""
+    plane = np.zeros((SIDE, SIDE), np.float32)
+    if box is not None:
+        left, top, right, bottom = (round(side * SIDE) for side in box)
+        plane[top:bottom, left:right] = 1
+    return plane

@@ -1,0 +1,109 @@
+"""What the lite network is to say of each edit: people's maps, scores and regions as tensors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from editfhf.flaws import FLAW_TYPES
+from editfhf.geometry import rasterise
+from editfhf.schema import DIMENSIONS, REGION_KINDS
+from refiner.data import Sample
+from refiner.lite.network import Batch
+from refiner.lite.planes import PLANE_SIDE
+
+CELL_SIDE = PLANE_SIDE // 2  # of `Output.cells`
+TYPE_NUMBER = {flaw.id: number for number, flaw in enumerate(FLAW_TYPES)}
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What people said of some pairs, as tensors.
+
+    Attributes:
+        maps: (n, 2, PLANE_SIDE, PLANE_SIDE), 0..1. presence: (n, 2), 0 or 1. scores: (n, 3), 0..1.
+        whole: (n, flaw types): share of people who said that such a flaw is everywhere or that something is missing.
+        masks: (regions, CELL_SIDE, CELL_SIDE); owners, types, weights: (regions,).
+    """
+
+    maps: Tensor
+    presence: Tensor
+    scores: Tensor
+    whole: Tensor
+    masks: Tensor
+    owners: Tensor
+    types: Tensor
+    weights: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What people said of one edit."""
+
+    maps: np.ndarray
+    presence: np.ndarray
+    scores: np.ndarray
+    whole: np.ndarray
+    regions: list[tuple[np.ndarray, int, float]]
+
+    @classmethod
+    def of(cls, sample: Sample) -> "Target":
+        whole = np.zeros(len(FLAW_TYPES), np.float32)
+        regions = []
+        for region in sample.regions:
+            number = TYPE_NUMBER[region["flaw_type"]]
+            share = min(1.0, region["support"] / max(1, sample.n_people))
+            if region["extent"] != "region":
+                whole[number] = max(whole[number], share)
+            elif (mask := soft_mask(region["polygon"])).any():
+                regions.append((mask, number, share))
+        return cls(
+            np.stack([sample.map_of(kind, (PLANE_SIDE, PLANE_SIDE)) for kind in REGION_KINDS]).astype(np.float32),
+            np.array([sample.is_present(kind) for kind in REGION_KINDS], np.float32),
+            np.array([sample.scores[name] for name in DIMENSIONS], np.float32) / 100,
+            whole,
+            regions,
+        )
+
+
+def soft_mask(polygon: list[list[list[float]]]) -> np.ndarray:
+    """The share of each cell that a polygon covers: float32, shape (CELL_SIDE, CELL_SIDE), 0..1."""
+    fine = rasterise(polygon, 4 * CELL_SIDE, 4 * CELL_SIDE)
+    return fine.reshape(CELL_SIDE, 4, CELL_SIDE, 4).mean(axis=(1, 3)).astype(np.float32)
+
+
+def collate(targets: Sequence[Target]) -> Targets:
+    """The targets of a batch."""
+    regions = [(place, *region) for place, one in enumerate(targets) for region in one.regions]
+    masks = (
+        np.stack([mask for _, mask, _, _ in regions]) if regions else np.zeros((0, CELL_SIDE, CELL_SIDE), np.float32)
+    )
+    return Targets(
+        torch.from_numpy(np.stack([one.maps for one in targets])),
+        torch.from_numpy(np.stack([one.presence for one in targets])),
+        torch.from_numpy(np.stack([one.scores for one in targets])),
+        torch.from_numpy(np.stack([one.whole for one in targets])),
+        torch.from_numpy(masks),
+        torch.tensor([place for place, *_ in regions], dtype=torch.long),
+        torch.tensor([number for _, _, number, _ in regions], dtype=torch.long),
+        torch.tensor([share for *_, share in regions], dtype=torch.float32),
+    )
+
+
+def flip(features: Batch, targets: Targets) -> tuple[Batch, Targets]:
+    """Both mirrored left to right; for instructions that name no side."""
+    return (
+        Batch(
+            {stride: values.flip(-1) for stride, values in features.source.items()},
+            {stride: values.flip(-1) for stride, values in features.edited.items()},
+            features.planes.flip(-1),
+            features.statistics,
+            features.text,
+        ),
+        Targets(
+            targets.maps.flip(-1), targets.presence, targets.scores, targets.whole, targets.masks.flip(-1),
+            targets.owners, targets.types, targets.weights,
+        ),
+    )  # fmt: skip

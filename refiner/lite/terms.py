@@ -1,0 +1,50 @@
+"""The losses of the lite network, by agent."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from editfhf.flaws import FLAW_TYPES
+from editfhf.schema import REGION_KINDS
+from refiner import losses
+from refiner.lite.network import LiteNetwork, Output
+from refiner.lite.targets import Targets
+
+KIND_OF_TYPE = torch.tensor([REGION_KINDS.index(flaw.kind) for flaw in FLAW_TYPES])
+
+# agent → its losses, each with its weight
+WEIGHTS: Mapping[str, Mapping[str, float]] = {
+    "perception": {"map_bce": 1.0, "map_kl": 0.2, "map_cc": 0.5, "map_l1": 0.5, "presence": 0.3},
+    "reasoning": {"flaw_type": 0.5, "whole": 1.0},
+    "evaluation": {"huber": 4.0, "rank": 1.0, "plcc": 0.5},
+}
+HUBER_DELTA = 0.1  # of 0..1: beyond ten points an error counts linearly
+RANK_MARGIN = 0.02
+
+
+def terms(network: LiteNetwork, output: Output, targets: Targets) -> dict[str, Tensor]:
+    """Every loss of a batch, by name, not weighted."""
+    logits, maps = output.maps.flatten(0, 1), targets.maps.flatten(0, 1)
+    found = {
+        "map_bce": losses.bce_map(logits, maps).mean(),
+        "map_kl": losses.kl_map(logits, maps).mean(),
+        "map_cc": losses.cc_map(logits, maps).mean(),
+        "map_l1": losses.l1_map(logits, maps).mean(),
+        "presence": functional.binary_cross_entropy_with_logits(output.presence, targets.presence),
+        "whole": functional.binary_cross_entropy_with_logits(output.whole, targets.whole),
+        "huber": losses.huber(output.scores, targets.scores, HUBER_DELTA),
+        "rank": losses.pairwise_rank(output.scores, targets.scores, RANK_MARGIN),
+        "plcc": losses.plcc(output.scores, targets.scores),
+    }
+    if len(targets.owners):
+        named = within_kind(network.name_regions(output, targets.masks, targets.owners), KIND_OF_TYPE[targets.types])
+        wrong = functional.cross_entropy(named, targets.types, reduction="none")
+        found["flaw_type"] = (wrong * targets.weights).sum() / targets.weights.sum()
+    return found
+
+
+def within_kind(logits: Tensor, kinds: Tensor) -> Tensor:
+    """Logits of flaw types, those of the other kind ruled out: (regions, flaw types); `kinds`: (regions,)."""
+    return logits.masked_fill(kinds[:, None] != KIND_OF_TYPE[None, :], -1e4)

@@ -1,0 +1,152 @@
+"""The lite network as something that `refiner.train` trains."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from editfhf.schema import DIMENSIONS, REGION_KINDS
+from refiner.data import Sample
+from refiner.lite.calibration import calibrate
+from refiner.lite.features import FeatureCache, features_of_samples
+from refiner.lite.metrics import measure
+from refiner.lite.network import Batch, LiteNetwork, NetworkSize
+from refiner.lite.targets import Target, collate, flip
+from refiner.lite.terms import WEIGHTS, terms
+from refiner.runs import TrainConfig
+from refiner.train import Report, Tensors, progress_of
+
+WARM_UP = 0.15  # share of all steps in which the learning rate rises
+LAST_RATE = 0.02  # of the learning rate, at the end of its cosine
+CLIP = 1.0  # norm of the gradient
+MIRRORED = 0.5  # share of batches that are shown mirrored
+NAMES_A_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
+
+
+class LiteTrainee:
+    """Network, optimiser and features of one run.
+
+    Args:
+        cache: where the backbone's features are kept; default: the user's cache folder.
+        report: see `refiner.train.train`.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        train: Sequence[Sample],
+        validation: Sequence[Sample],
+        cache: Path | None,
+        report: Report,
+    ) -> None:
+        self.config = config
+        self.validation = validation
+        features = FeatureCache(cache, config.backbone)
+        total = len(train) + len(validation)
+
+        def track(samples: Sequence[Sample]) -> Iterator[Sample]:
+            return progress_of(samples, "Features", total, report)
+
+        self._train = features_of_samples(train, features, track)
+        self._validation = features_of_samples(validation, features, track)
+        self._targets = [Target.of(one) for one in train]
+        self._validation_targets = [Target.of(one) for one in validation]
+        self._sided = np.array([bool(NAMES_A_SIDE.search(one.instruction)) for one in train])
+        self._samples = train
+        torch.manual_seed(config.seed)
+        self.network = LiteNetwork(size_of(config, len(self._train[0].expectation.vector)))
+        self._optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self._weights = {name: weight for agent in config.agents for name, weight in WEIGHTS[agent].items()}
+
+    def batches(self, epoch: int) -> Iterator[tuple[np.ndarray, bool]]:
+        """Indices of the samples of each batch, and whether it is shown mirrored.
+
+        Instructions that name a side are kept apart from those that may be mirrored.
+        """
+        random = np.random.default_rng([self.config.seed, epoch])
+        torch.manual_seed(int(random.integers(2**31)))  # of the dropout: a run that goes on draws the same
+        batches = []
+        for sided in (False, True):
+            (numbers,) = np.nonzero(self._sided == sided)
+            if len(numbers):
+                n_batches = max(1, len(numbers) // self.config.batch_size)
+                for part in np.array_split(random.permutation(numbers), n_batches):
+                    batches.append((part, not sided and bool(random.random() < MIRRORED)))
+        # A batch of one has no spread to normalise by.
+        batches = [batch for batch in batches if len(batch[0]) > 1]
+        yield from (batches[number] for number in random.permutation(len(batches)))
+
+    def learn(self, batch: tuple[np.ndarray, bool], progress: float) -> dict[str, float]:
+        self.network.train()
+        numbers, mirrored = batch
+        features = Batch.of([self._train[number] for number in numbers])
+        targets = collate([self._targets[number] for number in numbers])
+        if mirrored:
+            features, targets = flip(features, targets)
+        losses = terms(self.network, self.network(features), targets)
+        used = {name: losses[name] for name in self._weights if name in losses}
+        total = torch.stack([self._weights[name] * value for name, value in used.items()]).sum()
+        for group in self._optimiser.param_groups:
+            group["lr"] = self.config.learning_rate * _rate(progress)
+        self._optimiser.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+        self._optimiser.step()
+        return {name: float(value.detach()) for name, value in used.items()}
+
+    def validate(self) -> dict[str, float]:
+        """Metrics of `analysis/` on the validation split; `selection`: the mean of those of the trained agents."""
+        measured = measure(self.network, self._validation_targets, self._validation)
+        parts = []
+        if "perception" in self.config.agents:
+            parts += [measured[f"cc {kind}"] for kind in REGION_KINDS]
+        if "reasoning" in self.config.agents:
+            parts.append(measured["flaw type accuracy"])
+        if "evaluation" in self.config.agents:
+            parts.append(float(np.mean([measured[f"srcc {name}"] for name in DIMENSIONS])))
+        return {**measured, "selection": float(np.mean(parts))}
+
+    def weights(self) -> Tensors:
+        return {name: value.detach().numpy().copy() for name, value in self.network.state_dict().items()}
+
+    def load(self, weights: Tensors) -> None:
+        self.network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+
+    def state(self) -> Tensors:
+        state = {f"network/{name}": value for name, value in self.weights().items()}
+        for number, moments in self._optimiser.state_dict()["state"].items():
+            state |= {f"optimiser/{number}/{name}": value.numpy().copy() for name, value in moments.items()}
+        return state
+
+    def restore(self, state: Tensors) -> None:
+        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "optimiser": {}}
+        for name, value in state.items():
+            part, _, rest = name.partition("/")
+            parts[part][rest] = torch.from_numpy(value)
+        self.network.load_state_dict(parts["network"])
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for name, moment in parts["optimiser"].items():
+            number, _, rest = name.partition("/")
+            moments.setdefault(int(number), {})[rest] = moment
+        self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": moments})
+
+    def calibrate(self) -> dict[str, Any]:
+        return calibrate(self.network, self.validation, self._validation, self._samples)
+
+
+def size_of(config: TrainConfig, text: int) -> NetworkSize:
+    """The size of the network that a configuration asks for."""
+    return NetworkSize(config.channels, text, config.use_instruction, config.use_source)
+
+
+def _rate(progress: float) -> float:
+    """A linear rise, then half a cosine: factor on the learning rate (Loshchilov and Hutter, ICLR 2017)."""
+    if progress < WARM_UP:
+        return 0.05 + 0.95 * progress / WARM_UP
+    done = (progress - WARM_UP) / (1 - WARM_UP)
+    return LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + float(np.cos(np.pi * done)))
