@@ -85,6 +85,11 @@ class Client:
             with self._said():
                 self._sdk.import_storage.local.create(project=project, path=str(folder), use_blob_urls=True)
 
+    def show_predictions(self, project: int, model_version: str) -> None:
+        """Let the labelling screen begin with the predictions of this version, of which there must be some."""
+        changes = {"show_collab_predictions": True, "model_version": model_version}
+        self._request("PATCH", f"api/projects/{project}", json=changes)
+
     # Tasks
 
     def tasks(self, project: int) -> Iterator[ServerTask]:
@@ -114,6 +119,34 @@ class Client:
                 "api/dm/actions",
                 params={"id": "delete_tasks", "project": project},
                 json={"selectedItems": {"all": False, "included": list(ids)}},
+            )
+
+    # Predictions
+
+    def predictions(self, project: int) -> list[dict[str, Any]]:
+        """All predictions of a project: `task`, `model_version`, `score` and `result` of each."""
+        return list(self._get("api/predictions/", project=project))
+
+    def import_predictions(self, project: int, predictions: Sequence[dict[str, Any]]) -> None:
+        """Add predictions, each with the number of its `task`; all or none."""
+        if not predictions:
+            return
+        answer = self._request("POST", f"api/projects/{project}/import/predictions", json=list(predictions))
+        # The server leaves out without a word what does not fit the project's labelling screen.
+        if answer["created"] != len(predictions):
+            raise JobFailed(
+                f"Label Studio at {self.url} took {answer['created']} of {len(predictions)} predictions.",
+                mend=f"Was the labelling screen of project {project} changed? Its log: {log_path(self._workspace)}.",
+            )
+
+    def delete_predictions(self, project: int, tasks: Sequence[int]) -> None:
+        """Delete all predictions on these tasks."""
+        if tasks:  # an empty selection means all of them to the server
+            self._request(
+                "POST",
+                "api/dm/actions",
+                params={"id": "delete_tasks_predictions", "project": project},
+                json={"selectedItems": {"all": False, "included": list(tasks)}},
             )
 
     # Answers

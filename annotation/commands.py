@@ -47,15 +47,30 @@ def serve(
     console.say(f"Next: editfhf annotate push -w {workspace}")
 
 
-@annotate.command(epilog="Example: editfhf annotate push -w campaign")
-def push(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> None:
+@annotate.command(epilog="Examples: editfhf annotate push -w campaign; editfhf annotate push -w campaign --predictions")
+def push(
+    workspace: WorkspaceOption = ".",
+    predictions: Annotated[
+        bool, typer.Option("--predictions", help="Draw what `editfhf predict` found beforehand, for people to correct.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Make the project on the server, and a task for every edited image that has none."""
     from annotation import campaign
     from annotation.client import connect
+    from annotation.predictions import push_predictions
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    console.show(campaign.push(opened, connect(opened)).as_row(), as_json=as_json)
+    client = connect(opened)
+    row = campaign.push(opened, client).as_row()
+    if predictions:
+        row["predictions"] = push_predictions(opened, client).as_row()
+    if as_json or not predictions:
+        console.show(row, as_json=as_json)
+        return
+    console.show({name: value for name, value in row.items() if name != "predictions"})
+    console.show(row["predictions"], title="Predictions")
 
 
 @annotate.command(epilog="Example: editfhf annotate simulate -w campaign --annotators 8 --seed 1")

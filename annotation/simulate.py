@@ -10,6 +10,7 @@ from annotation import interface
 from annotation.campaign import chunks, heal, project_of
 from annotation.client import Client, ServerTask
 from annotation.collect import fetch_export, read_export
+from annotation.items import choice_item, placeless_control, placeless_items, region_items
 from annotation.people import Person, rng_of, word_reason
 from annotation.pseudonyms import SIMULATED_DOMAIN
 from editfhf import oracle
@@ -129,7 +130,7 @@ def annotation_of(person: Person, seen: Seen, seed: int) -> dict[str, Any]:
     """What this person answers on this edit, as Label Studio's JSON; depends on nothing but the three arguments."""
     rng = rng_of("answer", seed, person.number, seen.edit_id)
     result = [
-        _choice_item(dimension, dimension, [interface.GRADES[person.rate(dimension, seen.quality[dimension], rng) - 1]])
+        choice_item(dimension, dimension, [interface.GRADES[person.rate(dimension, seen.quality[dimension], rng) - 1]])
         for dimension in DIMENSIONS
     ]
     regions: list[tuple[str, str, str, list[list[float]]]] = []
@@ -142,9 +143,10 @@ def annotation_of(person: Person, seen: Seen, seed: int) -> dict[str, Any]:
         if outlines:
             regions += [(flaw.kind, flaw_type, reason, person.draw(outline, rng)) for outline in outlines]
         else:
-            types, reasons = placeless.get(_control_for(flaw), ([], ""))
+            control = placeless_control(flaw.kind, flaw.extent)
+            types, reasons = placeless.get(control, ([], ""))
             if flaw_type not in types:
-                placeless[_control_for(flaw)] = ([*types, flaw_type], f"{reasons} {reason}".strip())
+                placeless[control] = ([*types, flaw_type], f"{reasons} {reason}".strip())
     for outline in person.imagine(rng):
         kind = str(rng.choice(REGION_KINDS))
         flaw_type = str(rng.choice(flaw_types_of(kind)))
@@ -152,14 +154,9 @@ def annotation_of(person: Person, seen: Seen, seed: int) -> dict[str, Any]:
         regions.append((kind, flaw_type, reason, outline))
     for index, (kind, flaw_type, reason, outline) in enumerate(regions):
         region = stable_id(seen.edit_id, str(person.number), str(seed), str(index))[:10]
-        result += [
-            _polygon_item(region, kind, outline, seen.size),
-            _choice_item(region, interface.TYPE_CONTROLS[kind], [flaw_type]),
-            _text_item(region, interface.REASON, reason),
-        ]
+        result += region_items(region, kind, flaw_type, reason, outline, seen.size)
     for control, (types, reason) in placeless.items():
-        reason_control = interface.reason_of(control)
-        result += [_choice_item(control, control, types), _text_item(reason_control, reason_control, reason)]
+        result += placeless_items(control, types, reason)
     return {
         "result": result,
         "lead_time": person.seconds(len(regions) + len(placeless), rng),
@@ -238,38 +235,3 @@ def _answered_by(workspace: Workspace, client: Client, project: int) -> dict[str
 def _authors(tasks: Iterator[dict[str, Any]]) -> Iterator[tuple[str, set[int]]]:
     for task in tasks:
         yield task["data"].get("edit_id", ""), {annotation["completed_by"] for annotation in task["annotations"]}
-
-
-def _control_for(flaw: TrueFlaw) -> str:
-    for control, (kind, extent, _) in interface.PLACELESS.items():
-        if (kind, extent) == (flaw.kind, flaw.extent):
-            return control
-    return f"whole_{flaw.kind}"
-
-
-def _polygon_item(region: str, kind: str, outline: list[list[float]], size: tuple[int, int]) -> dict[str, Any]:
-    value = {
-        "points": [[round(100 * x, 4), round(100 * y, 4)] for x, y in outline],
-        "closed": True,
-        "polygonlabels": [interface.KIND_LABELS[kind]],
-    }
-    return {
-        "original_width": size[0], "original_height": size[1], "image_rotation": 0,
-        "id": region, "from_name": interface.POLYGONS, "to_name": interface.IMAGE, "type": "polygonlabels",
-        "value": value, "origin": "manual",
-    }  # fmt: skip
-
-
-def _choice_item(item_id: str, control: str, choices: list[str]) -> dict[str, Any]:
-    return _item(item_id, control, "choices", {"choices": choices})
-
-
-def _text_item(item_id: str, control: str, text: str) -> dict[str, Any]:
-    return _item(item_id, control, "textarea", {"text": [text]})
-
-
-def _item(item_id: str, control: str, kind: str, value: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": item_id, "from_name": control, "to_name": interface.IMAGE, "type": kind, "value": value,
-        "origin": "manual",
-    }  # fmt: skip

@@ -221,6 +221,24 @@ class ConsensusRegion:
     probability: float
 
 
+@dataclass(frozen=True, slots=True)
+class PredictedRegion:
+    """Refiner → annotation: a flaw that a trained model found. `confidence` in 0..1: that people would mark it.
+
+    `model` names the run and what was in it (`refiner.runs.version_of`), so that a later look knows whose regions these
+    are. No edit of a photo in the split `test` has one.
+    """
+
+    edit_id: str
+    model: str
+    kind: str
+    flaw_type: str
+    extent: str
+    polygon: Polygon
+    description: str
+    confidence: float
+
+
 def edit_id_of(
     source_id: str, task: str, instruction: str, model: str, model_revision: str, params: dict[str, Any], seed: int
 ) -> str:
@@ -273,6 +291,7 @@ TABLES: dict[str, pa.Schema] = {
     "refused_answers": _columns_of(RefusedAnswer),
     "mos": _columns_of(OpinionScore),
     "consensus": _columns_of(ConsensusRegion),
+    "predictions": _columns_of(PredictedRegion),
 }
 
 
