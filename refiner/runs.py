@@ -11,6 +11,7 @@ RUN/
 ```
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -176,3 +177,21 @@ def run_folder(path_or_repo: str) -> Path:
             f"{path_or_repo} is not a folder here, and the Hub does not give it: {first_line(error)}.",
             mend="Check the name, the network and your login.",
         ) from error
+
+
+def version_of(path_or_repo: str) -> str:
+    """The name of a run and what is in it, as `name@` and 12 hex digits: whose scores, regions and repairs these are.
+
+    Raises:
+        BadInput: there is no run, or it is not whole.
+    """
+    folder = run_folder(path_or_repo)
+    read_run(folder)
+    digest = hashlib.sha256()
+    for name in (RUN_FILE, WEIGHTS_FILE, CALIBRATION_FILE):
+        try:
+            digest.update((folder / name).read_bytes())
+        except OSError as error:
+            raise BadInput(f"{folder / name} is missing.", mend="Train again, or copy the whole run.") from error
+    name = folder.resolve().name if Path(path_or_repo).expanduser().exists() else path_or_repo
+    return f"{name}@{digest.hexdigest()[:12]}"

@@ -82,12 +82,14 @@ def calibrate(
 
 
 def _gate(seen: np.ndarray, there: np.ndarray) -> float:
-    """The lowest presence that raises a false alarm on no more than `FALSE_ALARMS` of the edits without a flaw."""
+    """The lowest presence that raises a false alarm on no more than `FALSE_ALARMS` of the edits without a flaw; half way
+    to the next edit with one, so that few edits do not draw the line too closely."""
     absent = np.sort(seen[there < 0.5])
     if not len(absent):
         return 0.5
-    allowed = int(FALSE_ALARMS * len(absent))
-    return float(np.nextafter(absent[len(absent) - 1 - allowed], np.float32(2)))
+    highest = float(absent[len(absent) - 1 - int(FALSE_ALARMS * len(absent))])
+    above = seen[(there >= 0.5) & (seen > highest)]
+    return (highest + float(above.min())) / 2 if len(above) else float(np.nextafter(highest, np.inf))
 
 
 def _threshold(maps: np.ndarray, shown: np.ndarray, samples: Sequence[Sample], kind: str) -> float:
