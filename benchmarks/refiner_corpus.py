@@ -1,9 +1,9 @@
 """The corpus of the refiner's benchmarks: `python benchmarks/refiner_corpus.py OUT [EDITS]`, 1,500 by default.
 
-Photos are crops of the samples, and of six more pictures that scikit-image brings along; each crop is a photo of its own
-in the workspace, and all crops of one picture are always in the same split: what is held out is a scene that was never
-seen. There are twenty scenes, which is few: between folds the figures differ by more than between seeds. Simulated annotators answer as in `annotate simulate`,
-through the same parser, but without a server between: only their truth-blind answers reach the dataset. The oracle
+Photos are crops of the samples, and of six more pictures that scikit-image brings along; each crop is a photo of its
+own in the workspace, and all crops of one picture are always in the same split: what is held out is a scene that was
+never seen. There are twenty scenes, which is few: between folds the figures differ by more than between seeds.
+Simulated annotators answer as in `annotate simulate`, through the same parser, but without a server between. The oracle
 stays in the workspace. The script may be killed and run again.
 """
 
@@ -55,7 +55,9 @@ def make_corpus(folder: Path, n_edits: int = 1500, seed: int = 0, workers: int =
         _write_crops(folder / "photos", seed)
         root.mkdir(parents=True, exist_ok=True)
         settings = TEMPLATE.format(licence="unknown", title="benchmark", name="benchmark")
-        settings = settings.replace("pairs: 1250", f"pairs: {n_edits // EDITORS}").replace("repeats: 0.02", "repeats: 0")
+        settings = settings.replace("pairs: 1250", f"pairs: {n_edits // EDITORS}").replace(
+            "repeats: 0.02", "repeats: 0"
+        )
         (root / "editfhf.yaml").write_text(settings, encoding="utf-8")
     workspace = Workspace.open(root)
     if not workspace.instructions_path.is_file():
@@ -169,7 +171,13 @@ def _scenes() -> list[dict[str, str]]:
         rows = [{**row, "path": str(samples / row["file"])} for row in csv.DictReader(file)]
     pictures = Path(str(files("skimage") / "data"))
     more = [
-        {"file": name, "licence": "see scikit-image", "subject": subject, "subject_box": "", "path": str(pictures / name)}
+        {
+            "file": name,
+            "licence": "see scikit-image",
+            "subject": subject,
+            "subject_box": "",
+            "path": str(pictures / name),
+        }
         for name, subject in MORE_SCENES.items()
     ]
     return rows + more

@@ -18,9 +18,12 @@ ABLATIONS = {
 }
 
 DatasetOption = Annotated[
-    str, typer.Option("--dataset", metavar="DIR|REPO", help="A folder that `editfhf build` wrote, or a name on the Hub.")
+    str,
+    typer.Option("--dataset", metavar="DIR|REPO", help="A folder that `build` wrote, or a name on the Hub."),
 ]
-RunOption = Annotated[str, typer.Option("--run", metavar="RUN|REPO", help="A folder that `train` wrote, or on the Hub.")]
+RunOption = Annotated[
+    str, typer.Option("--run", metavar="RUN|REPO", help="A folder that `train` wrote, or a name there.")
+]
 
 
 @app.command(epilog="Example: editfhf train --dataset dataset -o run")

@@ -82,8 +82,10 @@ def calibrate(
 
 
 def _gate(seen: np.ndarray, there: np.ndarray) -> float:
-    """The lowest presence that raises a false alarm on no more than `FALSE_ALARMS` of the edits without a flaw; half way
-    to the next edit with one, so that few edits do not draw the line too closely."""
+    """The lowest presence that raises a false alarm on no more than `FALSE_ALARMS` of the edits without a flaw.
+
+    Half way to the next edit with one, so that few edits do not draw the line too closely.
+    """
     absent = np.sort(seen[there < 0.5])
     if not len(absent):
         return 0.5

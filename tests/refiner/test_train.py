@@ -1,4 +1,4 @@
-"""Training of the lite refiner: it learns, goes on after a kill as if there had been none, and says what it cannot use."""
+"""Training of the lite refiner: it learns, goes on after a kill, and says what it cannot use."""
 
 import json
 import os
@@ -206,7 +206,7 @@ def test_a_run_that_is_damaged_is_one_sentence(run, tmp_path):
         Refiner.from_run(other)
     cut = copy("cut")
     (cut / "weights.safetensors").write_bytes((cut / "weights.safetensors").read_bytes()[:1000])
-    with pytest.raises(BadInput, match="weights.safetensors is damaged"):
+    with pytest.raises(BadInput, match=r"weights\.safetensors is damaged"):
         Refiner.from_run(cut)
     strange = copy("strange")
     save_file({"a": np.zeros(3, np.float32)}, strange / "weights.safetensors")
