@@ -1,17 +1,23 @@
 """`editfhf train`, `benchmark`, `score`, `refine` and `predict`."""
 
 import shlex
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from editfhf import console
-from editfhf.console import JsonOption
+from editfhf.console import JsonOption, WorkspaceOption
 from editfhf.errors import BadInput
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from refiner.refiner import Refiner
+
 app = typer.Typer()
-ABLATIONS = {
+SHOWN_REASONS = 20
+ABLATIONS: dict[str, dict[str, object]] = {
     "no-instruction": {"use_instruction": False},
     "no-source": {"use_source": False},
     "random-backbone": {"backbone": "random"},
@@ -20,6 +26,9 @@ ABLATIONS = {
 DatasetOption = Annotated[
     str,
     typer.Option("--dataset", metavar="DIR|REPO", help="A folder that `build` wrote, or a name on the Hub."),
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Also where the edited image does not look like an edit of that photo.")
 ]
 RunOption = Annotated[
     str, typer.Option("--run", metavar="RUN|REPO", help="A folder that `train` wrote, or a name there.")
@@ -75,3 +84,171 @@ def train(
     console.show(rows, as_json=as_json)
     if not as_json:
         console.say(f"Next: editfhf benchmark --dataset {shlex.quote(dataset)} --run {shlex.quote(out)}")
+
+
+@app.command(epilog="Example: editfhf score --run run pairs.csv -o scores.csv")
+def score(
+    pairs: Annotated[
+        str,
+        typer.Argument(metavar="PAIRS.csv", help="Columns source, edited, instruction; paths relative to the file."),
+    ],
+    run: RunOption = "run",
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="FILE.csv", help="Write the scores there, for a spreadsheet.")
+    ] = None,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Score edited images as people would, without repairing them: three scores, and how sure each is."""
+    from pathlib import Path
+
+    from refiner.pairs import read_pair_sheet
+    from refiner.scoring import COLUMNS, score_pairs, write_rows
+
+    # What is wrong with the files is said before the model is loaded and has worked for nothing.
+    read_pair_sheet(Path(pairs))
+    if out is not None and not Path(out).parent.is_dir():
+        raise BadInput(f"{out} cannot be written: its folder is not there.", mend="Name a file in another folder.")
+    refiner = _open(run)
+    rows = score_pairs(refiner, pairs, force, track=lambda items: console.track(items, "Scoring"))
+    if out is not None:
+        write_rows(Path(out), rows, COLUMNS)
+    if as_json:
+        console.show({"note": refiner.note, "scores": rows}, as_json=True)
+        return
+    scored = [{k: v for k, v in row.items() if k != "reason"} for row in rows if not row["reason"]]
+    console.show(scored, title="Scores, 0 to 100, and the standard deviation of each")
+    _say_note(refiner.note)
+    _say_reasons([row["reason"] for row in rows if row["reason"]], "pairs")
+    if out is not None:
+        console.say(f"Scores: {out}")
+    console.say(f"Next: editfhf refine --run {shlex.quote(run)} --batch {shlex.quote(pairs)} -o refined")
+
+
+@app.command(
+    epilog='Examples: editfhf refine --run run --source a.jpg --edited b.png --instruction "make the car red" -o car; '
+    "editfhf refine --run run --batch pairs.csv -o refined"
+)
+def refine(
+    run: RunOption = "run",
+    source: Annotated[str | None, typer.Option("--source", metavar="FILE", help="The photo.")] = None,
+    edited: Annotated[str | None, typer.Option("--edited", metavar="FILE", help="The edited image of it.")] = None,
+    instruction: Annotated[str | None, typer.Option("--instruction", help="What was asked for, in English.")] = None,
+    out: Annotated[
+        str,
+        typer.Option("-o", "--out", metavar="OUT", help="A folder for the trace; or a .png file for the image alone."),
+    ] = "refined",
+    batch: Annotated[
+        str | None,
+        typer.Option(
+            "--batch",
+            metavar="FILE.csv|DATASET",
+            help="Many pairs: a CSV file (source, edited, instruction), a folder with one, or a dataset.",
+        ),
+    ] = None,
+    split: Annotated[
+        str, typer.Option("--split", metavar="train|validation|test", help="With a dataset: which split.")
+    ] = "test",
+    editor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Does again what was asked (`editfhf models`); else a small one of our own."
+        ),
+    ] = None,
+    force: ForceOption = False,
+    max_iterations: Annotated[int, typer.Option(min=1, help="How many repairs are kept at most.")] = 4,
+    as_json: JsonOption = False,
+) -> None:
+    """Repair an edited image, or many, as far as the evaluation is certain that it gets better."""
+    from pathlib import Path
+
+    if batch is not None:
+        if source is not None or edited is not None or instruction is not None:
+            raise BadInput("--batch brings its own pairs.", mend="Leave out --source, --edited and --instruction.")
+        _refine_batch(run, batch, split, Path(out), editor, force, max_iterations, as_json)
+        return
+    given = {"--source": source, "--edited": edited, "--instruction": instruction}
+    if missing := [name for name, value in given.items() if value is None]:
+        raise BadInput(f"{missing[0]} is missing.", mend="One pair needs all three; many pairs come by --batch.")
+    assert source is not None
+    assert edited is not None
+    assert instruction is not None
+    from refiner.inputs import read_pair
+    from refiner.one_pair import refine_into, require_writable
+
+    require_writable(Path(out))
+    pair = read_pair(source, edited, instruction, force)
+    refiner = _open(run, editor)
+    with console.progress("Refining") as bar:
+        row = refine_into(refiner, pair, Path(out), max_iterations, on_progress=bar)
+    if as_json:
+        console.show(row, as_json=True)
+        return
+    console.show({name: value for name, value in row.items() if name not in ("note", "page")})
+    _say_note(row["note"])
+    if row["page"]:
+        console.say(f"Next: open {row['page']} in a browser")
+
+
+@app.command(epilog="Example: editfhf predict --run run -w campaign")
+def predict(run: RunOption = "run", workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> None:
+    """Find flaws on every edit of a workspace, for people to correct; never on edits of the split `test`."""
+    from editfhf.workspace import Workspace
+    from refiner.prediction import predict_regions
+    from refiner.runs import version_of
+
+    opened = Workspace.open(workspace)
+    model = version_of(run)
+    refiner = _open(run)
+    with console.progress("Predicting") as bar:
+        counts = predict_regions(refiner, opened, model, on_progress=bar)
+    if as_json:
+        console.show({**counts.as_row(), "reasons": counts.reasons, "note": refiner.note}, as_json=True)
+        return
+    console.show(counts.as_row())
+    _say_note(refiner.note)
+    _say_reasons(counts.reasons, "edits")
+    console.say(f"Next: editfhf annotate push -w {shlex.quote(workspace)} --predictions")
+
+
+def _refine_batch(
+    run: str, batch: str, split: str, out: "Path", editor: str | None, force: bool, max_iterations: int, as_json: bool
+) -> None:
+    from refiner.batch import INDEX_FILE, refine_batch
+    from refiner.pairs import find_pairs
+    from refiner.runs import version_of
+
+    pairs = find_pairs(batch, split, force)
+    settings = {"run": version_of(run), "editor": editor or "lite/simple"}
+    refiner = _open(run, editor)
+    with console.progress("Refining") as bar:
+        counts = refine_batch(refiner, pairs, out, bar, max_iterations, settings)
+    if as_json:
+        console.show({**counts.as_row(), "reasons": counts.reasons, "note": refiner.note}, as_json=True)
+        return
+    console.show(counts.as_row())
+    _say_note(refiner.note)
+    _say_reasons(counts.reasons, "pairs")
+    console.say(f"Next: open {out / INDEX_FILE} in a browser")
+
+
+def _open(run: str, editor: str | None = None) -> "Refiner":
+    from generators.registry import load_model
+    from refiner.refiner import Refiner
+
+    return Refiner.from_run(run, load_model(editor) if editor else None)
+
+
+def _say_note(note: str) -> None:
+    if note:
+        console.note(note)
+
+
+def _say_reasons(reasons: Sequence[str], what: str) -> None:
+    """What was set aside, and why; the first of them."""
+    if reasons:
+        console.note(f"{len(reasons)} {what} were set aside:")
+    for reason in reasons[:SHOWN_REASONS]:
+        console.note(f"- {reason}")
+    if len(reasons) > SHOWN_REASONS:
+        console.note(f"- and {len(reasons) - SHOWN_REASONS} more")
