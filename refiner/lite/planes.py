@@ -7,9 +7,12 @@ from refiner.lite.backbone import SIDE, square
 from refiner.lite.expectation import Expectation
 
 PLANE_SIDE = SIDE // 2
+FINE_SIDE = 2 * SIDE  # pixels of the square on which images are compared: grain and blur do not survive a smaller one
+CELL = FINE_SIDE // PLANE_SIDE
 NAMES = (
     "edited L", "edited a", "edited b", "source L", "source a", "source b", "change L", "change a", "change b",
-    "difference", "structure lost", "structure lost, coarse", "edited detail", "source detail", "detail change",
+    "difference", "highest difference", "structure lost", "structure lost, coarse", "edited detail", "source detail",
+    "detail change", "fine detail change",
     "edited has the colour", "source has the colour", "place", "x", "y",
 )  # fmt: skip
 COLOUR_REACH = 25.0  # ΔE: a colour this far from the one that is asked for still looks like it, a little
@@ -27,24 +30,27 @@ def compare(source: np.ndarray, edited: np.ndarray, expectation: Expectation) ->
     Returns:
         float32, shape (len(NAMES), PLANE_SIDE, PLANE_SIDE), each of about unit scale.
     """
-    before, after = (_lab(square(image, SIDE)) for image in (source, edited))
+    before, after = (_lab(square(image, FINE_SIDE)) for image in (source, edited))
     lost = _structure_lost(before[..., 0], after[..., 0], WINDOW)
-    lost_coarse = _structure_lost(before[..., 0], after[..., 0], 4 * WINDOW)
-    detail_before, detail_after = _detail(before[..., 0]), _detail(after[..., 0])
+    lost_coarse = _structure_lost(before[..., 0], after[..., 0], 6 * WINDOW)
+    detail_before, detail_after = (_detail(image[..., 0], 2 * WINDOW) for image in (before, after))
+    grain_before, grain_after = (_detail(image[..., 0], 0.5 * WINDOW) for image in (before, after))
     change = after - before
     difference = np.sqrt((change**2).sum(axis=2))  # CIE76
-    rows, columns = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / SIDE
+    rows, columns = np.mgrid[0:FINE_SIDE, 0:FINE_SIDE].astype(np.float32) / FINE_SIDE
     stacked = np.stack(
         [
             *np.moveaxis(after / 50, 2, 0),
             *np.moveaxis(before / 50, 2, 0),
             *np.moveaxis(change / 25, 2, 0),
             np.sqrt(difference / 20),
+            np.sqrt(cv2.dilate(difference, np.ones((CELL, CELL), np.uint8)) / 20),
             lost,
             lost_coarse,
             detail_after,
             detail_before,
             detail_after - detail_before,
+            grain_after - grain_before,
             _likeness(after, expectation.colour),
             _likeness(before, expectation.colour),
             _place(expectation.place),
@@ -52,7 +58,7 @@ def compare(source: np.ndarray, edited: np.ndarray, expectation: Expectation) ->
             rows,
         ]
     )
-    return stacked.reshape(len(NAMES), PLANE_SIDE, 2, PLANE_SIDE, 2).mean(axis=(2, 4)).astype(np.float32)
+    return stacked.reshape(len(NAMES), PLANE_SIDE, CELL, PLANE_SIDE, CELL).mean(axis=(2, 4)).astype(np.float32)
 
 
 def statistics(planes: np.ndarray) -> np.ndarray:
@@ -79,9 +85,9 @@ def _structure_lost(before: np.ndarray, after: np.ndarray, sigma: float) -> np.n
     return 1 - (2 * both + STRUCTURE_FLOOR) / (spread + STRUCTURE_FLOOR)
 
 
-def _detail(lightness: np.ndarray) -> np.ndarray:
-    """How much fine detail is around each pixel, on a logarithmic scale: about −1 (smooth) to 1 (grass)."""
-    fine = np.abs(lightness - cv2.GaussianBlur(lightness, (0, 0), WINDOW))
+def _detail(lightness: np.ndarray, sigma: float) -> np.ndarray:
+    """How much detail finer than `sigma` pixels is around each pixel, as a logarithm: about −1 (smooth) to 1 (grass)."""
+    fine = np.abs(lightness - cv2.GaussianBlur(lightness, (0, 0), sigma))
     return np.log10(cv2.GaussianBlur(fine, (0, 0), 2 * WINDOW) + 0.05)
 
 
@@ -95,8 +101,8 @@ def _likeness(lab: np.ndarray, colour: np.ndarray | None) -> np.ndarray:
 
 def _place(box: tuple[float, float, float, float] | None) -> np.ndarray:
     """1 inside the place that is named, 0 outside; 0 everywhere where none is."""
-    plane = np.zeros((SIDE, SIDE), np.float32)
+    plane = np.zeros((FINE_SIDE, FINE_SIDE), np.float32)
     if box is not None:
-        left, top, right, bottom = (round(side * SIDE) for side in box)
+        left, top, right, bottom = (round(side * FINE_SIDE) for side in box)
         plane[top:bottom, left:right] = 1
     return plane

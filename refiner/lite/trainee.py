@@ -1,5 +1,6 @@
 """The lite network as something that `refiner.train` trains."""
 
+import copy
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from refiner.train import Report, Tensors, progress_of
 WARM_UP = 0.15  # share of all steps in which the learning rate rises
 LAST_RATE = 0.02  # of the learning rate, at the end of its cosine
 CLIP = 1.0  # norm of the gradient
+AVERAGED = 0.98  # of the running mean of the weights stays at each step: about the last fifty steps count
 MIRRORED = 0.5  # share of batches that are shown mirrored
 NAMES_A_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
@@ -58,6 +60,8 @@ class LiteTrainee:
         self._samples = train
         torch.manual_seed(config.seed)
         self.network = LiteNetwork(size_of(config, len(self._train[0].expectation.vector)))
+        # Weights averaged over the last steps generalise better than the last ones (Polyak and Juditsky, 1992).
+        self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
@@ -97,11 +101,21 @@ class LiteTrainee:
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         self._optimiser.step()
+        self._average(progress)
         return {name: float(value.detach()) for name, value in used.items()}
+
+    def _average(self, progress: float) -> None:
+        """Take the step's weights into the running mean; before the warm-up is over they are far from where they end."""
+        share = AVERAGED if progress > WARM_UP else 0.8
+        with torch.no_grad():
+            for mean, now in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
+                mean.lerp_(now, 1 - share)
+            for kept, seen in zip(self.averaged.buffers(), self.network.buffers(), strict=True):
+                kept.copy_(seen)
 
     def validate(self) -> dict[str, float]:
         """Metrics of `analysis/` on the validation split; `selection`: the mean of those of the trained agents."""
-        measured = measure(self.network, self._validation_targets, self._validation)
+        measured = measure(self.averaged, self._validation_targets, self._validation)
         parts = []
         if "perception" in self.config.agents:
             parts += [measured[f"cc {kind}"] for kind in REGION_KINDS]
@@ -112,23 +126,25 @@ class LiteTrainee:
         return {**measured, "selection": float(np.mean(parts))}
 
     def weights(self) -> Tensors:
-        return {name: value.detach().numpy().copy() for name, value in self.network.state_dict().items()}
+        return {name: value.numpy().copy() for name, value in self.averaged.state_dict().items()}
 
     def load(self, weights: Tensors) -> None:
-        self.network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
+        self.averaged.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
 
     def state(self) -> Tensors:
-        state = {f"network/{name}": value for name, value in self.weights().items()}
+        state = {f"averaged/{name}": value for name, value in self.weights().items()}
+        state |= {f"network/{name}": value.numpy().copy() for name, value in self.network.state_dict().items()}
         for number, moments in self._optimiser.state_dict()["state"].items():
             state |= {f"optimiser/{number}/{name}": value.numpy().copy() for name, value in moments.items()}
         return state
 
     def restore(self, state: Tensors) -> None:
-        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "optimiser": {}}
+        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "averaged": {}, "optimiser": {}}
         for name, value in state.items():
             part, _, rest = name.partition("/")
             parts[part][rest] = torch.from_numpy(value)
         self.network.load_state_dict(parts["network"])
+        self.averaged.load_state_dict(parts["averaged"])
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for name, moment in parts["optimiser"].items():
             number, _, rest = name.partition("/")
@@ -136,7 +152,7 @@ class LiteTrainee:
         self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": moments})
 
     def calibrate(self) -> dict[str, Any]:
-        return calibrate(self.network, self.validation, self._validation, self._samples)
+        return calibrate(self.averaged, self.validation, self._validation, self._samples)
 
 
 def size_of(config: TrainConfig, text: int) -> NetworkSize:
