@@ -19,9 +19,12 @@ from PIL import Image
 from editfhf.errors import BadInput, JobFailed
 from editfhf.workspace import Workspace
 from generators.api import models as api_models
+from generators.base import EditOutcome, EditRequest
+from generators.engine import engine_of
 from generators.models import models as local_models
 from generators.runner import Selection, dry_run, generate
-from generators.worker import Made, ModelLoad
+from generators.worker import Made, ModelLoad, checked
+from tests.factories import photo
 from tests.generators.conftest import N_PHOTOS, reword
 
 EVERYTHING = N_PHOTOS * 3 * 2
@@ -43,7 +46,7 @@ def by_model(workspace: Workspace) -> dict[tuple[str, str], int]:
 
 @pytest.fixture
 def diary(tmp_path, monkeypatch):
-    """What reached the models: `edit ID` and `batch N`, a line each."""
+    """What the models noted, a line each: `loaded on GPU N`, `batch N` and, for whatever reached them, `edit ID`."""
     path = tmp_path / "diary.txt"
     path.touch()
     monkeypatch.setenv("EDITFHF_TEST_DIARY", str(path))
@@ -100,6 +103,46 @@ def test_what_one_edit_does_wrong_is_a_row_with_its_reason(workspace):
     assert generate(workspace).set_aside == 6
     assert generate(workspace, Selection(retry="failed")).failed == 2
     assert generate(workspace, Selection(retry="refused")).refused == 4
+
+
+def one_colour(*rgb: int, noise: int = 0, side: int = 96) -> np.ndarray:
+    """A frame of one colour, every channel of every pixel off by up to `noise`; uint8, side × side × 3."""
+    off = np.random.default_rng(7).integers(-noise, noise, (side, side, 3), endpoint=True)
+    return np.clip(np.array(rgb) + off, 0, 255).astype(np.uint8)
+
+
+def judged(edit: np.ndarray, source: np.ndarray) -> EditOutcome:
+    """What the worker makes of an edit of a photo."""
+    request = EditRequest("e" * 16, Image.fromarray(source), "make it night", "style_transfer", 0, {})
+    return checked(EditOutcome("image", Image.fromarray(edit), cost_usd=0.04), request)
+
+
+@pytest.mark.parametrize("noise", [0, 1])
+@pytest.mark.parametrize("side", [64, 1000])
+@pytest.mark.parametrize("rgb", [(0, 0, 0), (255, 255, 255), (128, 128, 128), (200, 30, 90), (0, 0, 255)])
+def test_a_frame_of_one_colour_is_a_refusal_whatever_the_colour(rgb, side, noise):
+    """Filters blank an image to black, white, grey or a colour of their house, and a codec adds its noise."""
+    outcome = judged(one_colour(*rgb, noise=noise, side=side), photo(96, seed=1))
+    assert (outcome.status, outcome.image, outcome.cost_usd) == ("refused", None, 0.04)
+    if not noise:
+        assert outcome.reason.startswith(f"The image is one colour throughout (RGB {', '.join(map(str, rgb))})")
+
+
+@pytest.mark.parametrize("noise", [0, 1])
+@pytest.mark.parametrize("edit", [(0, 0, 0), (128, 128, 128), (200, 30, 90)])
+def test_the_edit_of_a_photo_of_one_colour_may_be_of_one_colour(edit, noise):
+    outcome = judged(one_colour(*edit), one_colour(90, 120, 160, noise=noise))
+    assert outcome.status == "image"
+    assert np.array_equal(np.asarray(outcome.image), one_colour(*edit))
+
+
+def test_a_dark_or_plain_edit_is_no_refusal():
+    """A night, a single colour in shades, a small thing on a white ground: people ask for them."""
+    night = (photo(96, seed=2) // 24).astype(np.uint8)
+    red = photo(96, seed=3) * np.array([1, 0, 0], np.uint8)
+    on_white = one_colour(255, 255, 255)
+    on_white[40:50, 40:50] = [30, 90, 30]
+    assert [judged(edit, photo(96, seed=1)).status for edit in (night, red, on_white)] == ["image"] * 3
 
 
 def test_a_failure_that_may_pass_is_tried_again_three_times_in_all(workspace):
@@ -217,7 +260,7 @@ def test_a_model_that_fails_whatever_it_is_asked_ends_and_what_failed_is_tried_a
     assert (ended["test/one", "failed"], ended["test/one", "planned"], ended["test/three", "planned"]) == (20, 10, 0)
     (workspace.root / "editfhf.yaml").write_text((workspace.root / "editfhf.yaml").read_text().replace("crash", "well"))
     counts = generate(Workspace.open(workspace.root))
-    assert (counts.made + counts.refused, counts.failed) == (30, 0)
+    assert (counts.made, counts.failed) == (30, 0)
 
 
 def test_a_model_whose_workers_die_of_every_edit_ends(make_campaign, monkeypatch):
@@ -228,28 +271,41 @@ def test_a_model_whose_workers_die_of_every_edit_ends(make_campaign, monkeypatch
     assert by_model(workspace) == {("test/one", "planned"): 15, ("test/three", "done"): 15}
 
 
-def test_killed_at_any_moment_nothing_is_lost_torn_or_doubled(make_campaign):
+def test_killed_at_any_moment_nothing_is_lost_torn_or_doubled(make_campaign, diary):
+    kills = 6
     slow = "  params: {test/one: {seconds: 0.02}, test/three: {seconds: 0.02}}\n"
     workspace = make_campaign(more=slow)
     moments = random.Random(7)
     command = [sys.executable, "-m", "editfhf", "generate", "-w", str(workspace.root)]
-    for _ in range(6):
-        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # Most of the time an image is being written, so that most kills come in the middle of that.
+    environment = {**os.environ, "EDITFHF_TEST_SLOW_DISK": "1"}
+    made_at_kill: list[tuple[set[str], int]] = []  # edits that are done, and how many lines the diary has
+    for _ in range(kills):
+        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         deadline = time.monotonic() + 60
         before = len(list(workspace.images_dir.rglob("*.png")))
         while run.poll() is None and time.monotonic() < deadline:
             # Killed only once it works: a kill during the imports would prove nothing.
             if len(list(workspace.images_dir.rglob("*.png"))) > before:
-                time.sleep(moments.uniform(0, 0.05))
+                time.sleep(moments.uniform(0, 0.15))
                 break
             time.sleep(0.002)
         run.send_signal(signal.SIGKILL)
         run.wait()
+        # Before the next run could mend it.
         for file in workspace.images_dir.rglob("[!.]*.png"):
-            assert np.asarray(Image.open(file)).size
+            assert hashlib.sha256(file.read_bytes()).hexdigest() == file.stem
+        statuses = Workspace.open(workspace.root).ledger.statuses()
+        made_at_kill.append(({edit_id for edit_id, status in statuses.items() if status == "done"}, len(diary())))
     workspace = Workspace.open(workspace.root)
     counts = generate(workspace)
     assert counts.already_made > 0
+    assert Counter(workspace.ledger.statuses().values()) == {"done": EVERYTHING}
+    asked = diary()
+    for made, n_lines in made_at_kill:
+        assert not made & {line.removeprefix("edit ") for line in asked[n_lines:]}
+    # A kill costs at most the three batches, of one edit each, that the worker held.
+    assert sum(line.startswith("edit") for line in asked) <= EVERYTHING + 3 * kills
     unbroken = make_campaign(more=slow)
     generate(unbroken)
     assert state(workspace) == state(unbroken)
@@ -269,6 +325,24 @@ def test_no_worker_outlives_a_run_that_was_killed(make_campaign):
         time.sleep(0.05)
     assert children
     assert not any(map(_alive, children))
+
+
+@pytest.mark.parametrize("workers", [None, 2])
+def test_every_worker_has_a_gpu_of_its_own(make_campaign, diary, monkeypatch, workers):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    workspace = make_campaign("[test/one]", "  options: {test/one: {gpus: 1}}\n")
+    assert generate(workspace, start_engine=engine_of("local", workers)).made == N_PHOTOS * 3
+    assert sorted(line for line in diary() if "GPU" in line) == ["loaded on GPU 3", "loaded on GPU 5"]
+
+
+def test_a_worker_that_follows_a_dead_one_takes_over_its_gpu(make_campaign, diary, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    workspace = make_campaign("[test/one]", "  options: {test/one: {gpus: 1}}\n  params: {test/one: {seconds: 0.2}}\n")
+    reword(workspace, "kill")
+    generate(workspace)
+    loaded = Counter(line for line in diary() if "GPU" in line)
+    assert loaded.keys() == {"loaded on GPU 3", "loaded on GPU 5"}
+    assert loaded.total() > 2
 
 
 def _children(pid: int) -> list[int]:
@@ -312,6 +386,24 @@ def test_what_a_killed_run_may_have_spent_counts_as_spent(make_campaign):
     run.wait()
     counts = generate(Workspace.open(workspace.root))
     assert (counts.made, counts.beyond_budget) == (0, N_PHOTOS * 3)
+
+
+def test_what_a_killed_run_was_billed_for_and_never_got_is_spent_beside_all_that_is_made_later(make_campaign, diary):
+    # An edit may cost 1 $ and costs 0.75 $.
+    workspace = make_campaign("[test/paid]", "  budget_usd: 30.0\n  params: {test/paid: {seconds: 0.5}}\n")
+    run = subprocess.Popen([sys.executable, "-m", "editfhf", "generate", "-w", str(workspace.root)])
+    deadline = time.monotonic() + 60
+    while sum(line.startswith("edit") for line in diary()) < 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    run.kill()
+    run.wait()
+    workspace = Workspace.open(workspace.root)
+    lost = sum(payment.reserved for payment in workspace.ledger.payments())
+    assert lost >= 1
+    generate(workspace)
+    assert set(workspace.ledger.statuses().values()) == {"done"}
+    assert workspace.ledger.spent_usd() == pytest.approx(1.0 * lost + 0.75 * N_PHOTOS * 3)
+    assert not any(payment.reserved for payment in workspace.ledger.payments())
 
 
 @pytest.mark.parametrize(("budget", "made"), [(30, N_PHOTOS * 3 - 1), (3, 0)])
@@ -381,9 +473,9 @@ def test_a_dry_run_says_why_edits_were_refused_or_failed(workspace):
         {"model": "test/one", "status": "failed", "edits": 1, "reason": "The server is busy."},
     ]
     assert {one["instruction"].split()[0]: one["tried_again"] for one in found.not_made} == {
-        "refuse": False,
-        "crash": False,
-        "busy": True,
+        "[refuse]": False,
+        "[crash]": False,
+        "[busy]": True,
     }
 
 

@@ -84,9 +84,11 @@ def test_cosxl_is_loaded_from_its_one_file_as_from_a_folder(cosxl):
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in ours), part
     assert np.array_equal(pixels(published, request_for(published)), pixels(plain, request_for(plain)))
-    files = [path for path in hub.asked if "/resolve/" in path]
-    assert all(f"/resolve/{'a' * 40}/" in path for path in files if "/cosxl/" in path)
-    assert all(f"/resolve/{'b' * 40}/" in path for path in files if "/stable-diffusion-xl" in path)
+    # Asked for a branch, the Hub would name its commit and answer with that: the first question tells.
+    for repository, commit in zip((entry.repository, *entry.more_repositories), ("a" * 40, "b" * 40), strict=True):
+        asked = [path for path in hub.asked if f"/{repository}" in path]
+        assert asked
+        assert all(commit in path for path in asked)
 
 
 def test_cosxl_can_be_quantised(cosxl):
