@@ -9,7 +9,7 @@ stays in the workspace. The script may be killed and run again.
 
 import csv
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -92,22 +92,40 @@ def answer(workspace: Workspace, seed: int) -> None:
         workspace.write_table(name, rows)
 
 
-def samples_of(workspace: Workspace) -> dict[str, str]:
-    """source_id → the sample that it is a crop of (photos made worse for a task belong to their clean one's)."""
+def scenes_of(workspace: Workspace) -> dict[str, str]:
+    """source_id → the picture that it is a crop of (photos made worse for a task belong to their clean one's)."""
     origins = {source.source_id: source.origin for source in workspace.sources()}
     return {
         source.source_id: origins.get(source.root_id, source.origin).split("#")[0] for source in workspace.sources()
     }
 
 
-def build_split(workspace: Workspace, out: Path, held_out: Sequence[str], validation: Sequence[str]) -> Path:
-    """The dataset with these samples in the test split and those in the validation split, all crops of them."""
-    samples = samples_of(workspace)
-    split = {"split": [], "source_id": []}
-    for source_id, sample in samples.items():
-        split["source_id"].append(source_id)
-        split["split"].append("test" if sample in held_out else "validation" if sample in validation else "train")
-    rows = [{"source_id": one, "split": name} for one, name in zip(split["source_id"], split["split"], strict=True)]
+def build_photo_split(workspace: Workspace, out: Path, seed: int) -> Path:
+    """The dataset with a tenth of the photos in the validation split and a fifth in the test split, drawn by photo.
+
+    Crops of one scene are in all three: what is held out is a photo, as in any campaign, but of a scene that was seen.
+    """
+    photos = sorted({source.root_id for source in workspace.sources()})
+    drawn = np.random.default_rng(seed).permutation(len(photos)) / len(photos)
+    split = {
+        photo: "test" if place < 0.2 else "validation" if place < 0.3 else "train"
+        for photo, place in zip(photos, drawn, strict=True)
+    }
+    return _build(workspace, out, {source.source_id: split[source.root_id] for source in workspace.sources()})
+
+
+def build_scene_split(workspace: Workspace, out: Path, seed: int) -> Path:
+    """The dataset with all photos of the scenes of `folds(seed)` in the test and the validation split."""
+    held_out, validation = folds(seed)
+    split = {
+        source_id: "test" if scene in held_out else "validation" if scene in validation else "train"
+        for source_id, scene in scenes_of(workspace).items()
+    }
+    return _build(workspace, out, split)
+
+
+def _build(workspace: Workspace, out: Path, split: Mapping[str, str]) -> Path:
+    rows = [{"source_id": source_id, "split": name} for source_id, name in sorted(split.items())]
     workspace.write_table("splits", rows)
     build_dataset(workspace, out, track=lambda edits: console.track(edits, "Building"))
     return out
@@ -185,9 +203,9 @@ def _scenes() -> list[dict[str, str]]:
 
 def main(out: Path, n_edits: int) -> None:
     workspace = make_corpus(out, n_edits)
-    held_out, validation = folds(seed=0)
-    build_split(workspace, out / "dataset-0", held_out, validation)
-    console.say(f"{len(workspace.edits())} edits in {out}")
+    build_photo_split(workspace, out / "photos-0", seed=0)
+    build_scene_split(workspace, out / "scenes-0", seed=0)
+    console.say(f"{len(workspace.edits())} edits of {len(workspace.sources())} photos in {out}")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,8 @@ def run(arguments: list[str]) -> int:
             return 2
         context = getattr(error, "ctx", None)
         usage = f" `{context.command_path} --help` shows how." if context else ""
-        return _say(error.format_message().rstrip(".") + "." + usage, 2)  # type: ignore[attr-defined]
+        message = error.format_message().rstrip()  # type: ignore[attr-defined]
+        return _say(message + ("" if message.endswith((".", "?", "!")) else ".") + usage, 2)
     except typer.Exit as error:
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):

@@ -90,6 +90,7 @@ def instruct(
     as_json: JsonOption = False,
 ) -> None:
     """Write what to do to which photo, as a CSV file that you may edit and give back."""
+    from editfhf.config import CONFIG_NAME
     from editfhf.instructions import write_instructions
     from editfhf.vlm import open_vlm
     from editfhf.vlm_instructions import set_aside_rows
@@ -103,7 +104,7 @@ def instruct(
         with_,
         drop_missing,
         track=lambda photos: console.track(photos, "Looking at photos"),
-        vlm=open_vlm(opened.config.instruct, vlm_model, vlm_url) if with_ == "vlm" else None,
+        vlm=open_vlm(opened.config.instruct, vlm_model, vlm_url, opened.root / CONFIG_NAME) if with_ == "vlm" else None,
         again=again,
     )
     more: dict[str, list[dict[str, str]]] = {}
@@ -112,9 +113,11 @@ def instruct(
     elif with_ != "template":  # what a person changed can be read through; what templates write is the whole CSV file
         more["changes"] = [asdict(one) for one in counts.changes]
     if as_json:
-        console.show({**counts.as_row(), **more}, as_json=True)
+        console.show({**counts.as_row(), "notes": counts.notes, **more}, as_json=True)
         return
     console.show(counts.as_row())
+    for note in counts.notes:
+        console.say(note)
     for name, rows in more.items():
         if rows:
             console.show(rows, title={"set_aside": "Set aside", "changes": "What the file changed"}[name])
@@ -169,10 +172,49 @@ def validate(
         raise JobFailed(f"{folder}: {len(failed)} checks failed ({', '.join(failed)}).", mend="Build it again.")
 
 
+@app.command(epilog="Example: editfhf publish dataset --repo me/holiday-edits --dry-run")
+def publish(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="A dataset that `build` wrote, or a run of `train`.")],
+    repo: Annotated[
+        str, typer.Option("--repo", metavar="USER/NAME", help="The repository on the Hub; made if missing.")
+    ],
+    public: Annotated[bool, typer.Option("--public", help="Everybody may read it; else only you.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be uploaded; upload nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish a dataset or a trained run on the Hugging Face Hub: private, and only the files that belong to it."""
+    from pathlib import Path
+
+    from editfhf import hub
+
+    publication = hub.read_publication(Path(folder))
+    hub.require_repository(repo)
+    files = [{"file": name, "bytes": size} for name, size in publication.files.items()]
+    row = {
+        "repo": repo, "kind": publication.kind, "visibility": "public" if public else "private",
+        "files": len(files), "bytes": publication.n_bytes,
+    }  # fmt: skip
+    if not dry_run:
+        row["url"] = hub.publish(publication, repo, public)
+    if as_json:
+        console.show(row | {"files": files}, as_json=True)
+        return
+    if dry_run:
+        console.show(files, title="Would be uploaded")
+    console.show(row)
+    quoted = shlex.quote(folder)
+    if dry_run:
+        console.say(f"Next: editfhf publish {quoted} --repo {repo}{' --public' if public else ''}")
+    elif publication.kind == "model":
+        console.say(f"Next: editfhf score --run {repo} PAIRS.csv")
+    else:
+        console.say(f"Next, in Python: editfhf.load({repo!r})")
+
+
 @app.command(epilog="Example: editfhf demo my-demo")
 def demo(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="Where to put it; may be continued.")] = "demo",
-    edits: Annotated[int, typer.Option(min=4, help="How many edited images.")] = 96,
+    edits: Annotated[int, typer.Option(min=48, help="How many edited images; the refiner needs some to learn from.")] = 96,
 ) -> None:
     """All of it, small and offline: types the public commands and shows each."""
     from pathlib import Path

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
@@ -9,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 Item = TypeVar("Item")
+QUIET_S = 30.0  # between two lines of progress where no bar can be drawn: a log stays readable
 
 WorkspaceOption = Annotated[
     str, typer.Option("-w", "--workspace", envvar="EDITFHF_WORKSPACE", help="The workspace folder.", metavar="WS")
@@ -53,7 +55,7 @@ def note(text: str) -> None:
 
 
 def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterator[Item]:
-    """The items, with a progress bar on standard error: how many, rate, time left. Nothing without a terminal."""
+    """The items, with a progress bar on standard error: how many, rate, time left. See `progress`."""
     if total is None and hasattr(items, "__len__"):
         total = len(items)  # type: ignore[arg-type]
     with progress(title) as report:
@@ -65,7 +67,10 @@ def track(items: Iterable[Item], title: str, total: int | None = None) -> Iterat
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar that is told how many of how many are done; the total may be unknown (None) or change."""
+    """A progress bar that is told how many of how many are done; the total may be unknown (None) or change.
+
+    Where standard error is no terminal, a line every 30 s says it instead.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = _console(stderr=True)
@@ -76,7 +81,10 @@ def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    if not console.is_terminal:
+        yield _lines(title)
+        return
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=None, rate="")
 
         def report(done: int, total: int | None) -> None:
@@ -85,6 +93,29 @@ def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
             bar.update(task, rate=f"{speed:.1f}/s" if speed else "")
 
         yield report
+
+
+def _lines(title: str) -> Callable[[int, int | None], None]:
+    started = last = time.monotonic()
+
+    def report(done: int, total: int | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < QUIET_S:
+            return
+        last = now
+        of = f" of {total}" if total is not None else ""
+        speed = done / (now - started)
+        left = f", about {(total - done) / speed / 60:.0f} min left" if total and speed else ""
+        note(f"{title}: {done}{of}{left}")
+
+    return report
+
+
+def some_of(names: Sequence[str], most: int = 3) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _console(stderr: bool = False) -> Any:

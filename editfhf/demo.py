@@ -7,10 +7,12 @@ from pathlib import Path
 
 from editfhf.errors import EditFHFError, JobFailed
 
+REFINED = 6  # edits that are repaired at the end: enough to see some accepted and some left alone
+
 
 def demo_commands(folder: Path, edits: int) -> list[list[str]]:
     """The whole way with so many edits, command by command; every one of them may be run again."""
-    workspace, dataset = str(folder), str(folder / "dataset")
+    workspace, dataset, run = str(folder), str(folder / "dataset"), str(folder / "run")
     return [
         ["init", workspace],
         ["instruct", "-w", workspace],
@@ -22,6 +24,9 @@ def demo_commands(folder: Path, edits: int) -> list[list[str]]:
         ["analyze", "-w", workspace],
         ["build", "-w", workspace, "-o", dataset],
         ["validate", dataset],
+        ["train", "--dataset", dataset, "-o", run],
+        ["benchmark", "--dataset", dataset, "--run", run, "--oracle", workspace],
+        ["refine", "--run", run, "--batch", dataset, "--worst", str(REFINED), "-o", str(folder / "refined")],
     ]
 
 
@@ -53,6 +58,7 @@ def run_demo(folder: Path, edits: int, run: Callable[[list[str]], int], say: Cal
         f"""
 Done in {time.monotonic() - begin:.0f} s. Where to look:
   the report             {folder / "analysis" / "report.html"}
+  the refiner            {folder / "run" / "benchmark.html"}, {folder / "refined" / "index.html"}
   the dataset            {folder / "dataset"}  (python: editfhf.load({str(folder / "dataset")!r}))
   the labelling screen   editfhf annotate serve -w {shlex.quote(str(folder))}
   the settings           {folder / "editfhf.yaml"}

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from editfhf import console
 from editfhf.config import CONFIG_NAME, line_of_setting
 from editfhf.errors import BadInput
 from editfhf.files import remove_leftovers
 from editfhf.instruction_sheet import COLUMNS, Pair, pair_of, read_instruction_sheet, write_instruction_sheet
 from editfhf.schema import Instruction, Source
 from editfhf.tasks import TASKS, parse_slots, require_task
-from editfhf.template_instructions import Track, instructions_from_templates
+from editfhf.template_instructions import Track, instructions_from_templates, kind_of, needs_subject
 from editfhf.vlm import VisionLanguageModel, open_vlm
 from editfhf.vlm_instructions import VlmRun, ask_about_photos, is_from_vlm, settle
 from editfhf.workspace import Workspace
@@ -19,6 +20,8 @@ __all__ = [
     "COLUMNS", "InstructionChange", "InstructionCounts", "configured_tasks", "parse_slots", "read_instructions",
     "write_instructions",
 ]  # fmt: skip
+
+MOST_NOTES = 3  # photos that are named one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class InstructionCounts:
 
     `from_templates` were written by templates and `by_vlm` by a vision-language model (now or before), `by_people`
     given or changed by somebody; `added`, `changed`, `removed` and `unchanged` compare with what was there before, and
-    `changes` says it one by one. `derived_photos` were made worse on purpose. A vision-language model was asked about
+    `changes` says it one by one. `own_photos` were imported, `derived_photos` are copies made worse on purpose; `notes`
+    says what for, and which photos have few instructions for want of a subject. A vision-language model was asked about
     `photos_asked` in this run; something of `photos_set_aside` was set aside, in this run or before, with the reason in
     the table `instructions_set_aside`.
     """
@@ -55,14 +59,16 @@ class InstructionCounts:
     changed: int = 0
     removed: int = 0
     unchanged: int = 0
+    own_photos: int = 0
     derived_photos: int = 0
     photos_asked: int = 0
     photos_set_aside: int = 0
     changes: list[InstructionChange] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def as_row(self) -> dict[str, int]:
         """The counts alone."""
-        return {name: value for name, value in asdict(self).items() if name != "changes"}
+        return {name: value for name, value in asdict(self).items() if name not in ("changes", "notes")}
 
 
 def read_instructions(workspace: Workspace) -> list[Instruction]:
@@ -125,6 +131,7 @@ def write_instructions(
             if run.fault:
                 raise run.fault
     counts = _count(before, {pair_of(one): one for one in after}, workspace.sources())
+    counts.notes = _notes(after, workspace.sources(), configured_tasks(workspace))
     return replace(counts, photos_asked=run.asked, photos_set_aside=run.photos_set_aside) if run else counts
 
 
@@ -201,9 +208,41 @@ def _count(
         changed=happened.count("changed"),
         removed=happened.count("removed"),
         unchanged=len(after) - happened.count("added") - happened.count("changed"),
+        own_photos=sum(not source.derived_from for source in sources),
         derived_photos=sum(bool(source.derived_from) for source in sources),
         changes=changes,
     )
+
+
+def _notes(instructions: Sequence[Instruction], sources: Sequence[Source], tasks: Sequence[str]) -> list[str]:
+    """What photos were made worse for, and which photos would have more instructions if their subject were known."""
+    derived = [one for one in sources if one.derived_from]
+    notes = []
+    if derived:
+        kinds = sorted({kind_of(one) for one in derived})
+        mended = [task for task in tasks if TASKS[task].derived in kinds]
+        notes.append(
+            f"{len(sources) - len(derived)} photos are yours; {len(derived)} are copies of them, made worse on purpose "
+            f"({', '.join(kinds)}): what {', '.join(mended)} start from."
+        )
+    about_object = [task for task in tasks if needs_subject(TASKS[task])]
+    there = {(one.source_id, one.task) for one in instructions}
+    without = [
+        one.origin
+        for one in sources
+        if not one.derived_from
+        and not one.subject
+        and about_object
+        and not any((one.source_id, task) in there for task in about_object)
+    ]
+    why = f"{len(about_object)} tasks that need an object left out, none found; name its subject in photos.csv"
+    if len(without) <= MOST_NOTES:
+        notes += [f"{photo}: {why}." for photo in without]
+    else:
+        notes.append(f"{len(without)} photos ({console.some_of(without)}): {why}.")
+    if without:
+        notes.append("photos.csv lies beside your photos; then `editfhf init WS --sources DIR` and `instruct` again.")
+    return notes
 
 
 def _compare(

@@ -14,7 +14,7 @@ from editfhf.photo_content import describe_photo
 from editfhf.photo_file import encode_png, source_id_of
 from editfhf.phrasing import PhotoFacts, makes_sense, phrase, target_of
 from editfhf.schema import Instruction, Source, canonical_json, stable_id
-from editfhf.tasks import TASKS
+from editfhf.tasks import FREE_SLOT, TASKS, Task, slots_of
 from editfhf.workspace import Workspace
 
 Track = Callable[[Sequence[Source]], Iterable[Source]]
@@ -29,7 +29,7 @@ def instructions_from_templates(
     """
     seed = workspace.config.generate.seed
     sources = workspace.sources()
-    derived = {(one.derived_from, _kind_of(one)): one for one in sources if one.derived_from}
+    derived = {(one.derived_from, kind_of(one)): one for one in sources if one.derived_from}
     written = []
     for source in track(photos):
         pixels = workspace.read_image(source.file)
@@ -53,7 +53,14 @@ def instructions_from_templates(
     return written
 
 
-def _kind_of(source: Source) -> str:
+def needs_subject(task: Task) -> bool:
+    """Whether templates write an instruction for it only where they know what the photo shows."""
+    named = any(FREE_SLOT in slots_of(template) for template in task.templates)
+    return bool(task.templates) and (named or task.needs in ("object", "objects"))
+
+
+def kind_of(source: Source) -> str:
+    """How a photo was made worse: `greyscale`, `damaged`, `blurred`; "" for one as it was imported."""
     return str(json.loads(source.degradation).get("kind", "")) if source.degradation else ""
 
 

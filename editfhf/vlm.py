@@ -4,12 +4,13 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from PIL import Image
 
-from editfhf.config import InstructConfig
+from editfhf.config import CONFIG_NAME, InstructConfig
 from editfhf.errors import BadInput, JobFailed
 from editfhf.openai_protocol import EMPTY_ACCOUNT, REFUSALS, clean_words, read_key
 
@@ -19,6 +20,7 @@ NO_KEY = "none"
 OPENAI_HOST = "api.openai.com"
 REQUESTS_AT_ONCE = 4
 TIMEOUT_S = 180.0
+CONNECT_TIMEOUT_S = 10.0  # of the first look whether the server is there
 RETRIES = 4  # of a request; the client waits as long as the server says, at most a minute or so
 JPEG_QUALITY = 92  # of 100: no loss that matters to somebody who says what is on the photo, a tenth of a PNG
 KEPT = "The answers so far are kept: run the same again later."
@@ -53,19 +55,24 @@ class VisionLanguageModel(Protocol):
         ...
 
 
-def open_vlm(settings: InstructConfig, model: str = "", base_url: str = "") -> VisionLanguageModel:
+def open_vlm(
+    settings: InstructConfig, model: str = "", base_url: str = "", settings_file: str | Path = CONFIG_NAME
+) -> VisionLanguageModel:
     """The model of the settings, or the one named here. Nothing is loaded, and nobody asked, before the first question.
 
     Args:
         model: a repository of the Hub, a folder, or the name that the server knows.
         base_url: of an OpenAI-compatible server, such as http://localhost:8000/v1; without one, the model runs here.
+        settings_file: where the settings stand, for messages.
 
     Raises:
         BadInput: not a URL, or no key for OpenAI's own server.
     """
-    model, base_url = model or settings.vlm_model, base_url or settings.vlm_base_url
+    model = model or settings.vlm_model
+    given_by = "--vlm-url" if base_url else f"instruct.vlm_base_url in {settings_file}"
+    base_url = base_url or settings.vlm_base_url
     if base_url:
-        return EndpointModel(model, base_url, settings.vlm_params)
+        return EndpointModel(model, base_url, settings.vlm_params, given_by=given_by)
     from editfhf.vlm_local import LocalModel
 
     return LocalModel(model)
@@ -75,6 +82,10 @@ class EndpointModel:
     """A model behind any server that speaks OpenAI's chat completions with images and JSON schemas (vLLM, SGLang …).
 
     The key comes from the environment variable OPENAI_API_KEY alone.
+
+    Args:
+        params: more fields of each request.
+        given_by: the option or setting that names the server, for messages.
     """
 
     concurrency = REQUESTS_AT_ONCE
@@ -86,13 +97,17 @@ class EndpointModel:
         params: Mapping[str, Any] | None = None,
         timeout_s: float = TIMEOUT_S,
         retries: int = RETRIES,
+        given_by: str = "",
     ) -> None:
         self.name = name
+        self._given_by = f" ({given_by})" if given_by else ""
         self._url, self._params = base_url, dict(params or {})
         self._timeout_s, self._retries = timeout_s, retries
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise BadInput(f"{base_url!r} is not the URL of a server.", mend="Such as http://localhost:8000/v1.")
+            raise BadInput(
+                f"{base_url!r} {self._given_by} is not the URL of a server.", mend="Such as http://localhost:8000/v1."
+            )
         self._host = parts.hostname
         self._key = read_key(KEY_VARIABLE) or NO_KEY
         if self._key == NO_KEY and self._host == OPENAI_HOST:
@@ -106,7 +121,22 @@ class EndpointModel:
             raise BadInput(
                 "Asking a server needs the package openai.", mend="Run `pip install 'editfhf[api]'`."
             ) from None
+        self._require_server()
         return openai.OpenAI(api_key=self._key, base_url=self._url, timeout=self._timeout_s, max_retries=self._retries)
+
+    def _require_server(self) -> None:
+        """One look whether anybody is there: the client would try a wrong address again and again, photo by photo."""
+        import httpx
+
+        try:
+            httpx.head(self._url, timeout=CONNECT_TIMEOUT_S)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise JobFailed(
+                f"{self._url}{self._given_by} cannot be reached.",
+                mend="Start the server there, or correct the address.",
+            ) from None
+        except (httpx.HTTPError, httpx.InvalidURL):
+            pass  # somebody is there, and will be asked properly
 
     def ask(self, images: Sequence[Image.Image], prompt: str, schema: dict[str, Any]) -> str:
         client = self._client
@@ -126,7 +156,7 @@ class EndpointModel:
         except openai.APITimeoutError:
             raise Unanswered(f"{self._host} gave no answer within {self._timeout_s:g} s.") from None
         except openai.APIConnectionError:
-            raise Unanswered(f"{self._host} cannot be reached, or broke the connection.") from None
+            raise Unanswered(f"{self._url} cannot be reached any more, or broke the connection.") from None
         except openai.APIStatusError as error:
             fault: Exception = self._fault(error)
         except (openai.OpenAIError, ValueError):

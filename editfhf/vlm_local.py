@@ -1,15 +1,18 @@
 """A vision-language model of transformers, on this machine's GPU, or on its CPU when there is none."""
 
+import logging
 import threading
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from editfhf.errors import BadInput, JobFailed, first_line, hub_faults
 
+HUB_TIMEOUT_S = 10.0  # of one question whether it is there
 MAX_NEW_TOKENS = 4096  # of an answer: 43 instructions of some 60 tokens each, and room
 # Families whose processor without torchvision is the real one less its video part.
 IMAGE_ONLY = {
@@ -68,14 +71,15 @@ class LocalModel:
                 f"A model on this machine needs {', '.join(missing)}.",
                 mend="Run `pip install 'editfhf[generate]'`, or name a server with `--vlm-url`.",
             )
+        name = _place_of(self.name)  # before what takes seconds to import
         import torch
         from transformers import AutoConfig, AutoModelForImageTextToText
 
         faults: tuple[type[Exception], ...] = (*hub_faults(), ValueError, ImportError)
         try:
-            config = AutoConfig.from_pretrained(self.name)
-            processor = _processor(self.name, config.model_type)
-            model = AutoModelForImageTextToText.from_pretrained(self.name, dtype="auto")
+            config = AutoConfig.from_pretrained(name)
+            processor = _processor(name, config.model_type)
+            model = AutoModelForImageTextToText.from_pretrained(name, dtype="auto")
         except faults as error:
             raise BadInput(
                 f"The vision-language model {self.name!r} cannot be loaded: {_sentence(error)}",
@@ -89,6 +93,40 @@ class LocalModel:
                 f"{self.name} does not fit into the memory of {device}.",
                 mend="Take a smaller model, or a server with `--vlm-url`.",
             ) from None
+
+
+def _place_of(name: str) -> str:
+    """What the weights are loaded from: the folder or repository itself, or its copy in the cache when the Hub is away.
+
+    Without network every file would be asked for six times, with a wait and four lines on the console each.
+
+    Raises:
+        BadInput: the Hub cannot be reached, and the weights are not here.
+    """
+    import huggingface_hub
+    from huggingface_hub import constants, errors
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except errors.HFValidationError:
+        return name  # a path
+    if Path(name).is_dir():
+        return name
+    if logging.getLogger().level > logging.DEBUG:
+        huggingface_hub.logging.set_verbosity_error()  # it has a handler of its own, and tells of each try
+    try:
+        huggingface_hub.get_session().head(constants.ENDPOINT, timeout=HUB_TIMEOUT_S)
+    except hub_faults() as error:
+        try:
+            return huggingface_hub.snapshot_download(name, local_files_only=True)
+        except errors.LocalEntryNotFoundError:
+            raise BadInput(
+                f"The vision-language model {name!r} is not on this machine, and {constants.ENDPOINT} cannot be "
+                f"reached: {first_line(error).rstrip('.')}.",
+                mend="Check the network, or name a folder with `--vlm-model`, or a server with `--vlm-url`.",
+            ) from None
+    return name
 
 
 def _processor(name: str, model_type: str) -> Any:

@@ -1,19 +1,28 @@
 """`editfhf models`, `plan`, `generate` and `merge`."""
 
 import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from editfhf import console
 from editfhf.console import JsonOption, WorkspaceOption
-from editfhf.errors import JobFailed
+from editfhf.errors import BadInput, JobFailed
 
 app = typer.Typer()
 
 ModelOption = Annotated[list[str], typer.Option("--model", help="Only this model (may be given more than once).")]
 TaskOption = Annotated[list[str], typer.Option("--task", help="Only this task (may be given more than once).")]
-LimitOption = Annotated[int | None, typer.Option(min=1, help="Only so many, balanced over models, tasks and photos.")]
+LimitOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Only the first N of the plan, those already made included; balanced over models, tasks and photos.",
+        metavar="N",
+    ),
+]
 
 
 @app.command(epilog="Example: editfhf models")
@@ -47,19 +56,38 @@ def plan(
     from generators.estimate import estimate_plan
     from generators.plan import plan_campaign
     from generators.preflight import require_settings
+    from generators.revisions import why_unknown
 
     opened = Workspace.open(workspace)
     require_settings(opened.config.generate)
-    planned = plan_campaign(opened, model, task)
-    estimates = estimate_plan(opened, planned)
+    planned = plan_campaign(opened, model, task, keep_unresolved=True)
+    notes = {name: why_unknown(fault) for name, fault in planned.unresolved.items()}
+    rows = [{**one.as_row(), "note": notes.get(one.model, "")} for one in estimate_plan(opened, planned)]
     if as_json:
-        console.show([one.as_row() for one in estimates], as_json=True)
-        return
-    console.show([{k: v for k, v in one.as_row().items() if k != "basis"} for one in estimates], title="Planned edits")
-    for one in estimates:
-        console.say(f"- {one.model}: {one.basis}")
-    console.say(planned.summary())
-    console.say(f"Next: editfhf generate -w {shlex.quote(workspace)}")
+        console.show(rows, as_json=True)
+    else:
+        hidden = {"basis"} if notes else {"basis", "note"}
+        console.show([{k: v for k, v in row.items() if k not in hidden} for row in rows], title="Planned edits")
+        for basis, models in _by_basis(rows).items():
+            console.say(f"- {', '.join(models)}: {basis}")
+        console.say(planned.summary())
+    if planned.unresolved:
+        for fault in planned.unresolved.values():
+            console.note(f"- {fault}")
+        raise JobFailed(
+            f"No edit by {', '.join(notes)} can be made yet: the revision is unknown.",
+            mend="What else is missing: `editfhf generate --dry-run`.",
+        )
+    if not as_json:
+        console.say(f"Next: editfhf generate -w {shlex.quote(workspace)}")
+
+
+def _by_basis(rows: Sequence[Mapping[str, object]]) -> dict[str, list[str]]:
+    """What estimates rest on, each said once, and the models of which it holds."""
+    models: dict[str, list[str]] = {}
+    for row in rows:
+        models.setdefault(str(row["basis"]), []).append(str(row["model"]))
+    return models
 
 
 @app.command(epilog="Example: editfhf generate -w campaign --limit 100")
@@ -85,30 +113,46 @@ def generate(
             help="Say what would be made, what is missing for it, and why edits failed or were refused; make nothing.",
         ),
     ] = False,
+    budget: Annotated[str | None, typer.Option("--budget", "--budget-usd", hidden=True)] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make the edited images that are planned and missing; run it again to go on where it stopped."""
     from editfhf.workspace import Workspace
-    from generators import runner
+    from generators import runner, unresolved
     from generators.engine import engine_of
     from generators.shards import Shard
 
     opened = Workspace.open(workspace)
+    if budget is not None:
+        raise BadInput(
+            "The budget is no option: it holds for all runs on a workspace together.",
+            mend=f"Set generate.budget_usd in {opened.root / 'editfhf.yaml'}.",
+        )
     options = runner.Selection(model, task, limit, retry, Shard.parse(shard) if shard else None)
     start = engine_of(engine, workers)
     if dry_run:
-        found = runner.dry_run(opened, options, start)
+        found = unresolved.dry_run(opened, options, start, elsewhere=engine != "local")
         if as_json:
             console.show(found.as_row(), as_json=True)
         else:
             console.show(found.would_make, title="Would be made")
             if found.not_made:
                 console.show(found.reasons(), title="Failed or refused so far")
-        for problem in found.problems:
-            console.note(f"- {problem}")
-        if found.problems:
+        if len(found.problems) == 1:
             raise found.problems[0]
+        if found.problems:
+            for problem in found.problems:
+                console.note(f"- {problem}")
+            raise BadInput(
+                f"{len(found.problems)} things are missing for this run.", mend="Mend what the lines above say."
+            )
         return
+    left_out: dict[str, BadInput] = {}
+    if not options.shard:  # shares may not each ask the Hub: an earlier plan has to have done it
+        known, left_out = unresolved.known_models(opened, model)
+        if left_out:
+            options = replace(options, models=known)
+            console.note(f"Left out of this run, as their revision is unknown: {', '.join(left_out)}.")
     with console.progress("Generating") as report:
         counts = runner.generate(opened, options, start, on_progress=report)
     console.show(counts.as_row(), as_json=as_json)
@@ -123,6 +167,15 @@ def generate(
         raise JobFailed(
             f"{counts.beyond_budget} edits were not asked for: they could have exceeded the budget.",
             mend="Raise generate.budget_usd in editfhf.yaml and run it again.",
+        )
+    if not as_json and counts.beyond_limit:
+        more = f", or --limit {2 * limit}" if limit and counts.beyond_limit > limit else ""
+        console.say(f"{counts.beyond_limit} more are planned: editfhf generate -w {quoted}{more}")
+    if left_out:
+        raise JobFailed(
+            f"No edits by {', '.join(left_out)} could be planned; those of the others are made. "
+            f"{' '.join(fault.what for fault in left_out.values())}",
+            mend=next(iter(left_out.values())).mend,
         )
     if not as_json:
         if shard:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from editfhf import console
 from editfhf.errors import BadInput
 from editfhf.instructions import configured_tasks, read_instructions
 from editfhf.schema import Edit, Instruction, Source, stable_id
@@ -25,12 +26,17 @@ class Plan:
     Attributes:
         left_out: by model, how many pairs it cannot do: another task, or a photo whose aspect it cannot keep.
         notes: sentences on what makes the design less than it could be.
+        derived: ids of the sources that were made worse on purpose.
+        unresolved: by model why the Hub names no revision of it; its edits are planned with `UNKNOWN`, and no run may
+            make them.
     """
 
     edits: list[Edit]
     entries: list[ModelEntry]
     left_out: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    derived: set[str] = field(default_factory=set)
+    unresolved: dict[str, BadInput] = field(default_factory=dict)
 
     def summary(self) -> str:
         """The design in a line: how many edits, models, pairs, photos and tasks, and how even; then a line a note."""
@@ -39,8 +45,10 @@ class Plan:
         tasks = Counter(task for _, task in pairs)
         made = Counter((edit.source_id, edit.task, edit.model) for edit in self.edits)
         again = [task for (_, task, _), count in made.items() if count > 1]
+        derived = len(photos.keys() & self.derived)
+        whose = f"{len(photos) - derived} yours, {derived} derived; " if derived else ""
         line = (
-            f"{len(self.edits)} edits: {len(pairs)} pairs of {len(photos)} photos ({min(photos.values())}–"
+            f"{len(self.edits)} edits: {len(pairs)} pairs of {len(photos)} photos ({whose}{min(photos.values())}–"
             f"{max(photos.values())} each) and {len(tasks)} tasks ({min(tasks.values())}–{max(tasks.values())} each) "
             f"by {len(self.entries)} models; {len(again)} edits again with another seed, of {len(set(again))} tasks."
         )
@@ -48,7 +56,11 @@ class Plan:
 
 
 def plan_campaign(
-    workspace: Workspace, models: Sequence[str] = (), tasks: Sequence[str] = (), shared: bool = False
+    workspace: Workspace,
+    models: Sequence[str] = (),
+    tasks: Sequence[str] = (),
+    shared: bool = False,
+    keep_unresolved: bool = False,
 ) -> Plan:
     """Plan the edits that the settings ask for. Nothing is written but the revisions of models (`models.json`).
 
@@ -57,6 +69,7 @@ def plan_campaign(
     Args:
         models, tasks: only these; default: those of the settings.
         shared: other machines plan at the same time: nothing is written at all.
+        keep_unresolved: plan also the edits of models whose revision the Hub does not name, to look at, not to make.
 
     Raises:
         BadInput: unknown model, no instructions, none that a model can do, a revision that cannot be resolved.
@@ -84,13 +97,14 @@ def plan_campaign(
     everyone += [entry for entry in entries if entry.id not in config.models]
     can_do = {entry.id: [one for one in pairs if _takes(entry, one, sources)] for entry in everyone}
     again = choose_again(can_do, config.repeats, config.seed, kept_again)
+    unresolved: dict[str, BadInput] = {}
     plan = plan_edits(
         list(sources.values()),
         [one for one in pairs if not tasks or one.task in tasks],
         entries,
         config.seed,
         config.params,
-        planned_revisions(workspace, entries, ask_hub=not shared),
+        planned_revisions(workspace, entries, not shared, unresolved if keep_unresolved else None),
         again,
     )
     if not plan.edits:
@@ -98,6 +112,7 @@ def plan_campaign(
             f"None of the models ({', '.join(entry.id for entry in entries)}) can do any of the tasks.",
             mend="`editfhf models` says what each can do.",
         )
+    plan.unresolved = unresolved
     plan.notes = notes + _few_photos(pairs, common, config.pairs, config.seed, photo_of)
     return plan
 
@@ -123,7 +138,7 @@ def plan_edits(
     """
     by_id = {source.source_id: source for source in sources}
     repeated = {(model, one.source_id, one.task) for model, some in (again or {}).items() for one in some}
-    plan = Plan([], list(models))
+    plan = Plan([], list(models), derived={source.source_id for source in sources if source.derived_from})
 
     def add(model: ModelEntry, source: Source, instruction: Instruction, repeat: int) -> None:
         plan.edits.append(
@@ -166,12 +181,32 @@ def _common(
         return common, []
     if not common:
         return list(instructions), ["No pair can be done by every model: each does those it can, on different photos."]
-    photos = {one.source_id for one in instructions} - {one.source_id for one in common}
-    tasks = {one.task for one in instructions} - {one.task for one in common}
     return common, [
-        f"{len(instructions) - len(common)} pairs are left out, among them all of {len(photos)} photos and "
-        f"{len(tasks)} tasks, since not every model can do them (generate.common_pairs)."
+        f"{len(instructions) - len(common)} pairs are left out, since not every model can do them "
+        f"(generate.common_pairs): {'; '.join(_limits(instructions, models, sources))}."
     ]
+
+
+def _limits(
+    instructions: Sequence[Instruction], models: Sequence[ModelEntry], sources: Mapping[str, Source]
+) -> list[str]:
+    """Which photos and tasks are beyond which models, and why; models with the same limits together."""
+    photos = {one.source_id: sources[one.source_id] for one in instructions}
+    tasks = dict.fromkeys(one.task for one in instructions)
+    beyond: dict[str, list[str]] = {}
+    for model in models:
+        wide = [one for one in photos.values() if not model.size.takes(one.width, one.height)]
+        if wide:
+            aspect = max(max(one.width, one.height) / min(one.width, one.height) for one in wide)
+            most = f"at most {model.size.max_aspect:g} : 1"
+            up_to = "up to " if len(wide) > 1 else ""
+            own = list(dict.fromkeys(sources[one.root_id].origin for one in wide if one.root_id in sources))
+            what = f"{console.some_of(own)} (aspect {up_to}{aspect:.3g} : 1; {most})"
+            beyond.setdefault(what, []).append(model.id)
+        if unable := [task for task in tasks if model.tasks and task not in model.tasks]:
+            what = f"the task{'s' * (len(unable) > 1)} {console.some_of(unable)}"
+            beyond.setdefault(what, []).append(model.id)
+    return [f"{', '.join(some)} cannot do {what}" for what, some in beyond.items()]
 
 
 def _attempted(

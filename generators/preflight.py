@@ -8,11 +8,12 @@ from importlib.util import find_spec
 from editfhf.config import GenerateConfig
 from editfhf.errors import BadInput
 from editfhf.schema import Edit
+from editfhf.tasks import did_you_mean
 from editfhf.workspace import Workspace
 from generators.base import ModelEntry
 from generators.estimate import PNG_BYTES_PER_PIXEL
-from generators.registry import model_entry
-from generators.revisions import hub_access
+from generators.registry import known_options, model_entry
+from generators.revisions import UNKNOWN, hub_access
 
 EditsByModel = Mapping[str, tuple[ModelEntry, Sequence[Edit]]]
 # What has to be importable for each extra of this package.
@@ -33,12 +34,28 @@ def require_settings(config: GenerateConfig) -> None:
                 f"generate.options: `revision` of {name} is no option: it is part of every edit's id.",
                 mend=f"Write generate.revisions: {{{name}: {options['revision']}}}.",
             )
+        for option, value in options.items():
+            _require_option(model_entry(name), option, value)
     for name in config.revisions:
         if not model_entry(name).takes_revision:
             raise BadInput(
                 f"generate.revisions: {name} has one revision only, that of its code.",
                 mend="Remove it there.",
             )
+
+
+def _require_option(entry: ModelEntry, option: str, value: object) -> None:
+    if option in entry.load_params:
+        raise BadInput(
+            f"generate.options: {option!r} of {entry.id} is no option: it changes pixels, so it is a parameter.",
+            mend=f"Write generate.params: {{{entry.id}: {{{option}: {value}}}}}.",
+        )
+    known = known_options(entry)
+    if known is not None and option not in known:
+        has = f"It has: {', '.join(known)}." if known else "It has none."
+        raise BadInput(
+            f"generate.options: {entry.id} has no option {option!r}.", mend=f"{did_you_mean(option, known)}{has}"
+        )
 
 
 def require_none(problems: Sequence[BadInput]) -> None:
@@ -71,7 +88,6 @@ def find_problems(workspace: Workspace, edits: EditsByModel, elsewhere: bool = F
                 f"{entry.id} needs {' and '.join(missing)}, which are not installed.",
                 mend=f"Run `pip install 'editfhf[{entry.extra}]'`.",
             )
-            continue
         if entry.key_variable and not os.environ.get(entry.key_variable):
             yield BadInput(f"{entry.id} needs an API key.", mend=f"Set {entry.key_variable} in the environment.")
         prices = [entry.highest_price(edit.params) for edit in some]
@@ -83,7 +99,7 @@ def find_problems(workspace: Workspace, edits: EditsByModel, elsewhere: bool = F
             )
         if entry.needs_gpu and not elsewhere:
             yield from _gpu_problems(entry, options, some[0])
-        if entry.repository and "weights" not in options:
+        if entry.repository and "weights" not in options and some[0].model_revision != UNKNOWN:
             problem = hub_access(entry, some[0].model_revision)
             if problem is not None:
                 yield problem
@@ -97,19 +113,29 @@ def _importable(module: str) -> bool:
         return False
 
 
+def _has_gpu() -> bool:
+    if not _importable("torch"):
+        return shutil.which("nvidia-smi") is not None
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def _gpu_problems(entry: ModelEntry, options: Mapping[str, object], edit: Edit) -> Iterator[BadInput]:
     device = str(options.get("device", "auto"))
     if device == "cpu" or entry.memory_gb is None:
         return
-    import torch
-
-    if not torch.cuda.is_available():
+    if not _has_gpu():
         yield BadInput(
             f"{entry.id} needs a GPU with about {entry.memory_gb.value:g} GB, and this machine has none.",
             mend=f"Run it where there is one (`--engine ray`, `--shard`), or, slowly, with generate.options: "
             f"{{{entry.id}: {{device: cpu}}}}.",
         )
         return
+    if not _importable("torch"):
+        return
+    import torch
+
     total = torch.cuda.get_device_properties(0 if device == "auto" else device).total_memory / 1e9
     spared = options.get("offload", "none") != "none" or edit.params.get("quantization", "none") != "none"
     if total < entry.memory_gb.value and not spared:

@@ -1,19 +1,49 @@
 """The models that can be asked for by name: ours and, through the entry-point group `editfhf.models`, anyone's."""
 
-import difflib
+import inspect
+import multiprocessing
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from editfhf.errors import BadInput
+from editfhf import console
+from editfhf.errors import BadInput, first_line
+from editfhf.tasks import did_you_mean
 from generators.base import EditModel, ModelEntry
+
+API_OPTIONS = ("base_url", "timeout_s", "attempts", "max_wait_s")  # of `generators.api.connection.Options`
 
 
 @cache
 def registered_models() -> dict[str, ModelEntry]:
-    """id → entry. An entry point of `editfhf.models` is a function that returns the entries of one family."""
-    entries = [entry for point in entry_points(group="editfhf.models") for entry in point.load()()]
+    """id → entry. An entry point of `editfhf.models` is a function that returns the entries of one family.
+
+    One that is faulty is left out, with a sentence on standard error: the models of others stay.
+    """
+    entries: list[ModelEntry] = []
+    for point in entry_points(group="editfhf.models"):
+        try:
+            entries += _entries_of(point)
+        except Exception as error:  # somebody's plugin: whatever is wrong with it, it must not take the others with it
+            if multiprocessing.parent_process() is None:  # the workers of a run would only repeat it
+                console.note(f"editfhf: {_faulty(point, error)}")
     return {entry.id: entry for entry in sorted(entries, key=lambda entry: entry.id)}
+
+
+def _entries_of(point: EntryPoint) -> list[ModelEntry]:
+    entries = list(point.load()())
+    for entry in entries:
+        if not isinstance(entry, ModelEntry):
+            raise TypeError(f"it returns {entry!r}, which is no ModelEntry")
+    return entries
+
+
+def _faulty(point: EntryPoint, error: Exception) -> str:
+    package = f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown package"
+    return (
+        f"the models of the entry point {point.name} = {point.value} ({package}) are left out: "
+        f"{type(error).__name__}: {first_line(error).rstrip('.')}. Mend or uninstall that package."
+    )
 
 
 def model_entry(model_id: str) -> ModelEntry:
@@ -24,10 +54,21 @@ def model_entry(model_id: str) -> ModelEntry:
     """
     models = registered_models()
     if model_id not in models:
-        close = difflib.get_close_matches(model_id, models, 1)
-        hint = f"Did you mean {close[0]!r}? " if close else ""
+        hint = did_you_mean(model_id, models)
         raise BadInput(f"Unknown model {model_id!r}.", mend=f"{hint}`editfhf models` lists them.")
     return models[model_id]
+
+
+def known_options(entry: ModelEntry) -> list[str] | None:
+    """The names that the settings may give under `generate.options` for a model; None where only its `load` knows.
+
+    What changes pixels (`load_params`) and the revision are not among them: they have places of their own.
+    """
+    given = list(inspect.signature(entry.load).parameters.values())[1:]
+    if any(one.kind is one.VAR_KEYWORD for one in given):
+        return [*API_OPTIONS] if entry.key_variable and entry.load.__module__ == "generators.api" else None
+    names = [one.name for one in given if one.name not in (*entry.load_params, "revision")]
+    return names if entry.procedural else [*names, "gpus"]
 
 
 def load_model(model_id: str, **options: Any) -> EditModel:

@@ -8,16 +8,26 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from editfhf.errors import BadInput, hub_faults
+from editfhf.errors import BadInput, first_line, hub_faults
 from editfhf.files import whole_file
 from editfhf.workspace import Workspace
 from generators.base import ModelEntry
 
 KEPT = "models.json"  # in the workspace: model id → revision
+UNKNOWN = "unknown"  # stands for a revision that nobody could name; no edit is made with it
 WHOLLY_HASHED = 16 * 2**20  # bytes; of larger files both ends and the size are hashed
 
 
-def planned_revisions(workspace: Workspace, entries: Sequence[ModelEntry], ask_hub: bool = True) -> dict[str, str]:
+class HubSilent(BadInput):
+    """The Hub gave no answer at all: no network, or none that leads there."""
+
+
+def planned_revisions(
+    workspace: Workspace,
+    entries: Sequence[ModelEntry],
+    ask_hub: bool = True,
+    unresolved: dict[str, BadInput] | None = None,
+) -> dict[str, str]:
     """Model id → the revision that its edits are planned with.
 
     What the settings say (`generate.revisions`, or a folder of weights in `generate.options`) comes first, then what
@@ -25,10 +35,12 @@ def planned_revisions(workspace: Workspace, entries: Sequence[ModelEntry], ask_h
 
     Args:
         ask_hub: False where others may write to the workspace at the same time: then an earlier plan must have asked.
+        unresolved: gets by model why the Hub names no revision of it; that model's revision is then `UNKNOWN`.
 
     Raises:
         BadInput: it may not be asked and no earlier plan did; the Hub cannot be reached, does not know the repository,
-            or wants its terms accepted; the settings name the commit of one repository where a model has two.
+            or wants its terms accepted (unless `unresolved` takes it); the settings name the commit of one repository
+            where a model has two.
     """
     config = workspace.config.generate
     path = workspace.root / KEPT
@@ -36,6 +48,7 @@ def planned_revisions(workspace: Workspace, entries: Sequence[ModelEntry], ask_h
     # What was kept when the model was loaded from fewer repositories no longer says which commits it is made of.
     complete = {entry.id for entry in entries if _n_commits(kept.get(entry.id, "")) == len(repositories_of(entry))}
     found: dict[str, str] = {}
+    silence = ""
     for entry in entries:
         weights = config.options.get(entry.id, {}).get("weights")
         if entry.id in config.revisions:
@@ -51,9 +64,19 @@ def planned_revisions(workspace: Workspace, entries: Sequence[ModelEntry], ask_h
                 f"{path} does not say with which revision {entry.id} is planned, and shares may not each ask the Hub.",
                 mend=f"Run `editfhf plan -w {workspace.root}` first.",
             )
+        elif entry.id in complete:
+            found[entry.id] = kept[entry.id]
         else:
-            found[entry.id] = kept[entry.id] if entry.id in complete else hub_revision(entry)
-            kept[entry.id] = found[entry.id]
+            try:
+                if silence:  # one wait for it is enough
+                    raise _no_answer(entry, entry.repository, silence)
+                found[entry.id] = kept[entry.id] = hub_revision(entry)
+            except BadInput as fault:
+                if unresolved is None:
+                    raise
+                unresolved[entry.id] = fault
+                found[entry.id] = UNKNOWN
+                silence = first_line(fault.__cause__) if isinstance(fault, HubSilent) and fault.__cause__ else silence
     if kept != _read_kept(path):
         with whole_file(path) as temporary:
             temporary.write_text(json.dumps(kept, indent=2, sort_keys=True) + "\n")
@@ -142,9 +165,22 @@ def explain_hub_fault(entry: ModelEntry, error: BaseException, repository: str =
             f"{entry.id}: the Hub does not show {repository} to you (not there, or no valid token).",
             mend="Set HF_TOKEN to a token of an account that may read it (or run `hf auth login`).",
         )
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if code is None:
+        return _no_answer(entry, repository, first_line(error))
     return BadInput(
-        f"{entry.id}: {repository} cannot be had from the Hub: {first}",
+        f"{entry.id}: {repository} cannot be had from the Hub: {first_line(error).rstrip('.')}.",
+        mend="Try again later.",
+    )
+
+
+def why_unknown(fault: BadInput) -> str:
+    """The mark of a model whose revision the Hub did not name, for a table."""
+    return f"revision unknown: {'no network' if isinstance(fault, HubSilent) else 'the Hub does not name it'}"
+
+
+def _no_answer(entry: ModelEntry, repository: str, words: str) -> HubSilent:
+    return HubSilent(
+        f"{entry.id}: {repository} cannot be had from the Hub: {words.rstrip('.')}.",
         mend=f"Check the network, or name a commit under generate.revisions and a folder of weights under "
         f"generate.options: {{{entry.id}: {{weights: FOLDER}}}}.",
     )

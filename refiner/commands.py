@@ -13,6 +13,7 @@ from editfhf.errors import BadInput
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from generators.base import EditModel
     from refiner.refiner import Refiner
 
 app = typer.Typer()
@@ -86,6 +87,60 @@ def train(
         console.say(f"Next: editfhf benchmark --dataset {shlex.quote(dataset)} --run {shlex.quote(out)}")
 
 
+@app.command(epilog="Example: editfhf benchmark --dataset dataset --run run")
+def benchmark(
+    dataset: DatasetOption = "dataset",
+    run: RunOption = "run",
+    oracle: Annotated[
+        str | None,
+        typer.Option(metavar="WS", help="The workspace of a rehearsal: what was really broken judges the loop."),
+    ] = None,
+    preferences: Annotated[
+        str | None, typer.Option(metavar="FILE.csv", help="People's blind choices: edit_id, preferred.")
+    ] = None,
+    editor: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Does again what was asked, in the loop and beside it.")
+    ] = None,
+    judge_url: Annotated[
+        str, typer.Option(metavar="URL", help="An OpenAI-compatible server whose model judges too.")
+    ] = "",
+    judge_model: Annotated[str, typer.Option(metavar="MODEL", help="The name of that model on the server.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Refine only so many edits, drawn evenly.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a run on the split `test`, beside baselines; the loop is never judged by its own evaluator."""
+    from pathlib import Path
+
+    from editfhf.vlm import EndpointModel
+    from refiner import benchmark as benchmarks
+    from refiner.benchmark_page import write_benchmark
+
+    if bool(judge_url) != bool(judge_model):
+        raise BadInput("A judge needs both a server and a model.", mend="Give --judge-url and --judge-model.")
+    with console.progress("Measuring") as bar:
+        result = benchmarks.benchmark(
+            dataset,
+            _open(run, editor),
+            oracle=Path(oracle) if oracle else None,
+            editor=_editor(editor),
+            preferences=Path(preferences) if preferences else None,
+            endpoint=EndpointModel(judge_model, judge_url) if judge_url else None,
+            limit=limit,
+            seed=seed,
+            report=lambda _what, done, total: bar(done, total),
+        )
+    page = write_benchmark(Path(run), result) if Path(run).is_dir() else None
+    if as_json:
+        console.show({"marks": result.marks, "judges": result.judges, "rows": result.rows()}, as_json=True)
+        return
+    console.show(result.rows(), title=f"{result.counts['edits']:g} edits of {result.counts['photos']:g} photos")
+    for note in (*result.marks, *result.notes):
+        console.note(note)
+    if page:
+        console.say(f"Next: open {page} in a browser")
+
+
 @app.command(epilog="Example: editfhf score --run run pairs.csv -o scores.csv")
 def score(
     pairs: Annotated[
@@ -149,6 +204,9 @@ def refine(
     split: Annotated[
         str, typer.Option("--split", metavar="train|validation|test", help="With a dataset: which split.")
     ] = "test",
+    worst: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="With a dataset: only the N that people scored lowest.")
+    ] = None,
     editor: Annotated[
         str | None,
         typer.Option(
@@ -165,7 +223,7 @@ def refine(
     if batch is not None:
         if source is not None or edited is not None or instruction is not None:
             raise BadInput("--batch brings its own pairs.", mend="Leave out --source, --edited and --instruction.")
-        _refine_batch(run, batch, split, Path(out), editor, force, max_iterations, as_json)
+        _refine_batch(run, batch, split, worst, Path(out), editor, force, max_iterations, as_json)
         return
     given = {"--source": source, "--edited": edited, "--instruction": instruction}
     if missing := [name for name, value in given.items() if value is None]:
@@ -212,13 +270,21 @@ def predict(run: RunOption = "run", workspace: WorkspaceOption = ".", as_json: J
 
 
 def _refine_batch(
-    run: str, batch: str, split: str, out: "Path", editor: str | None, force: bool, max_iterations: int, as_json: bool
+    run: str,
+    batch: str,
+    split: str,
+    worst: int | None,
+    out: "Path",
+    editor: str | None,
+    force: bool,
+    max_iterations: int,
+    as_json: bool,
 ) -> None:
     from refiner.batch import INDEX_FILE, refine_batch
     from refiner.pairs import find_pairs
     from refiner.runs import version_of
 
-    pairs = find_pairs(batch, split, force)
+    pairs = find_pairs(batch, split, force, worst)
     settings = {"run": version_of(run), "editor": editor or "lite/simple"}
     refiner = _open(run, editor)
     with console.progress("Refining") as bar:
@@ -233,10 +299,15 @@ def _refine_batch(
 
 
 def _open(run: str, editor: str | None = None) -> "Refiner":
-    from generators.registry import load_model
     from refiner.refiner import Refiner
 
-    return Refiner.from_run(run, load_model(editor) if editor else None)
+    return Refiner.from_run(run, _editor(editor))
+
+
+def _editor(editor: str | None) -> "EditModel | None":
+    from generators.registry import load_model
+
+    return load_model(editor) if editor else None
 
 
 def _say_note(note: str) -> None:

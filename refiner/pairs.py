@@ -14,7 +14,7 @@ from editfhf.errors import BadInput, first_line
 from editfhf.export import sha256_of
 from editfhf.manifest import MANIFEST_NAME
 from editfhf.photo_file import DECODE_ERRORS, FORMATS
-from editfhf.schema import SPLITS, stable_id
+from editfhf.schema import DIMENSIONS, SPLITS, stable_id
 from editfhf.sheet import read_sheet
 from refiner.agents import Pair
 from refiner.inputs import make_pair, read_pair
@@ -45,7 +45,7 @@ class NamedPair:
     edited: str = ""
 
 
-def find_pairs(where: str, split: str = "test", force: bool = False) -> list[NamedPair]:
+def find_pairs(where: str, split: str = "test", force: bool = False, worst: int | None = None) -> list[NamedPair]:
     """The pairs of a CSV file, of a folder with one, or of one split of a dataset.
 
     Args:
@@ -53,6 +53,7 @@ def find_pairs(where: str, split: str = "test", force: bool = False) -> list[Nam
             that `editfhf build` wrote; or the name of a dataset on the Hub.
         split: of a dataset: train, validation or test.
         force: also take pairs where the edited image does not look like an edit of that photo.
+        worst: of a dataset, only so many: those that people scored lowest on the mean of the three dimensions.
 
     Raises:
         BadInput: it is none of these, or holds no pair.
@@ -69,7 +70,7 @@ def find_pairs(where: str, split: str = "test", force: bool = False) -> list[Nam
         return read_pair_sheet(named[0], force)
     if not path.exists() and (path.suffix.casefold() == ".csv" or where.count("/") != 1):
         raise BadInput(f"{path} does not exist.", mend="Name a CSV file, a dataset's folder or a name on the Hub.")
-    return _dataset_pairs(where, split, force)
+    return _dataset_pairs(where, split, force, worst)
 
 
 def read_pair_sheet(path: Path, force: bool = False) -> list[NamedPair]:
@@ -105,7 +106,7 @@ def _pair_name(source: Path, edited: Path, instruction: str) -> str:
     return f"{stem}-{stable_id(*contents, instruction)[:8]}"
 
 
-def _dataset_pairs(dataset: str, split: str, force: bool) -> list[NamedPair]:
+def _dataset_pairs(dataset: str, split: str, force: bool, worst: int | None) -> list[NamedPair]:
     from datasets import Image as ImageFeature
 
     import editfhf
@@ -117,6 +118,8 @@ def _dataset_pairs(dataset: str, split: str, force: bool) -> list[NamedPair]:
         raise BadInput(f"{dataset} has no column {missing[0]!r}.", mend="Build it with this version: `editfhf build`.")
     if not len(table):
         raise BadInput(f"{dataset} has no edits in its split {split}.", mend="Name another with --split.")
+    if worst is not None:
+        table = table.select(_lowest(table.select_columns([*DIMENSIONS, "edit_id"]), worst))
     table = table.select_columns(list(DATASET_COLUMNS))
     for name in ("source_image", "edited_image"):
         table = table.cast_column(name, ImageFeature(decode=False))
@@ -130,6 +133,16 @@ def _dataset_pairs(dataset: str, split: str, force: bool) -> list[NamedPair]:
         )
         for number, row in enumerate(texts)
     ]
+
+
+def _lowest(scores: Any, count: int) -> list[int]:
+    """The positions of the edits with the lowest mean score; those that nobody rated are none of them."""
+    rated = [
+        (sum(row[name] for name in DIMENSIONS), row["edit_id"], number)
+        for number, row in enumerate(scores)
+        if all(row[name] is not None for name in DIMENSIONS)
+    ]
+    return [number for *_, number in sorted(rated)[:count]]
 
 
 def _read_dataset_row(table: Any, number: int, force: bool) -> Pair:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.resources import files
@@ -14,6 +14,8 @@ from editfhf.errors import BadInput
 
 Value = TypeVar("Value")
 FREE_SLOT = "subject"  # named by the photo; every other slot has a vocabulary
+SHORTEST_PART = 3  # letters of a name that are enough to guess at the rest
+MOST_SUGGESTIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,20 @@ def require_task(task_id: str, where: str = "") -> Task:
     """
     if task_id in TASKS:
         return TASKS[task_id]
-    close = difflib.get_close_matches(task_id, TASKS, 1)
-    hint = f"Did you mean {close[0]!r}? " if close else ""
-    raise BadInput(f"{where}unknown task {task_id!r}.", mend=f"{hint}`editfhf tasks` lists all 43.")
+    raise BadInput(
+        f"{where}unknown task {task_id!r}.", mend=f"{did_you_mean(task_id, TASKS)}`editfhf tasks` lists all 43."
+    )
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`Did you mean 'deblur_enhance'? `, for what was typed as `blur`; "" where nothing is near."""
+    known = list(known)
+    wanted = name.casefold()
+    close = difflib.get_close_matches(name, known, 1)
+    # A part of a name (blur, flux2) or more than it (deblur_enhance_faces): three letters at least say something.
+    if not close and len(wanted) >= SHORTEST_PART:
+        close = [one for one in known if wanted in one.casefold() or one.casefold() in wanted][:MOST_SUGGESTIONS]
+    return f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
 
 
 def slots_of(template: str) -> list[str]:

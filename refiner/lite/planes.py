@@ -86,7 +86,7 @@ def _structure_lost(before: np.ndarray, after: np.ndarray, sigma: float) -> np.n
 
 
 def _detail(lightness: np.ndarray, sigma: float) -> np.ndarray:
-    """How much detail finer than `sigma` pixels is around each pixel, as a logarithm: about −1 (smooth) to 1 (grass)."""
+    """How much detail finer than `sigma` pixels is around each pixel, as a logarithm: −1 (smooth) to 1 (grass)."""
     fine = np.abs(lightness - cv2.GaussianBlur(lightness, (0, 0), sigma))
     return np.log10(cv2.GaussianBlur(fine, (0, 0), 2 * WINDOW) + 0.05)
 

@@ -12,7 +12,7 @@ from editfhf.geometry import rasterise
 from editfhf.schema import DIMENSIONS, REGION_KINDS
 from refiner.data import Sample
 from refiner.lite.network import Batch
-from refiner.lite.planes import PLANE_SIDE
+from refiner.lite.planes import NAMES, PLANE_SIDE
 
 CELL_SIDE = PLANE_SIDE // 2  # of `Output.cells`
 TYPE_NUMBER = {flaw.id: number for number, flaw in enumerate(FLAW_TYPES)}
@@ -25,6 +25,7 @@ class Targets:
     Attributes:
         maps: (n, 2, PLANE_SIDE, PLANE_SIDE), 0..1. presence: (n, 2), 0 or 1. scores: (n, 3), 0..1.
         whole: (n, flaw types): share of people who said that such a flaw is everywhere or that something is missing.
+        groups: (n,), whole numbers: edits of one photo by one instruction share one.
         masks: (regions, CELL_SIDE, CELL_SIDE); owners, types, weights: (regions,).
     """
 
@@ -32,6 +33,7 @@ class Targets:
     presence: Tensor
     scores: Tensor
     whole: Tensor
+    groups: Tensor
     masks: Tensor
     owners: Tensor
     types: Tensor
@@ -47,6 +49,7 @@ class Target:
     scores: np.ndarray
     whole: np.ndarray
     regions: list[tuple[np.ndarray, int, float]]
+    group: str
 
     @classmethod
     def of(cls, sample: Sample) -> "Target":
@@ -65,6 +68,7 @@ class Target:
             np.array([sample.scores[name] for name in DIMENSIONS], np.float32) / 100,
             whole,
             regions,
+            sample.group,
         )
 
 
@@ -85,6 +89,7 @@ def collate(targets: Sequence[Target]) -> Targets:
         torch.from_numpy(np.stack([one.presence for one in targets])),
         torch.from_numpy(np.stack([one.scores for one in targets])),
         torch.from_numpy(np.stack([one.whole for one in targets])),
+        torch.from_numpy(np.unique([one.group for one in targets], return_inverse=True)[1]),
         torch.from_numpy(masks),
         torch.tensor([place for place, *_ in regions], dtype=torch.long),
         torch.tensor([number for _, _, number, _ in regions], dtype=torch.long),
@@ -94,16 +99,18 @@ def collate(targets: Sequence[Target]) -> Targets:
 
 def flip(features: Batch, targets: Targets) -> tuple[Batch, Targets]:
     """Both mirrored left to right; for instructions that name no side."""
+    planes = features.planes.flip(-1)
+    planes[:, NAMES.index("x")] = features.planes[:, NAMES.index("x")]  # left is left in a mirrored image too
     return (
         Batch(
             {stride: values.flip(-1) for stride, values in features.source.items()},
             {stride: values.flip(-1) for stride, values in features.edited.items()},
-            features.planes.flip(-1),
+            planes,
             features.statistics,
             features.text,
         ),
         Targets(
-            targets.maps.flip(-1), targets.presence, targets.scores, targets.whole, targets.masks.flip(-1),
-            targets.owners, targets.types, targets.weights,
+            targets.maps.flip(-1), targets.presence, targets.scores, targets.whole, targets.groups,
+            targets.masks.flip(-1), targets.owners, targets.types, targets.weights,
         ),
     )  # fmt: skip

@@ -18,7 +18,7 @@ KIND_OF_TYPE = torch.tensor([REGION_KINDS.index(flaw.kind) for flaw in FLAW_TYPE
 WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "perception": {"map_bce": 1.0, "map_kl": 0.2, "map_cc": 0.5, "map_l1": 0.5, "presence": 0.3},
     "reasoning": {"flaw_type": 0.5, "whole": 1.0},
-    "evaluation": {"huber": 4.0, "rank": 1.0, "plcc": 0.5},
+    "evaluation": {"huber": 4.0, "paired": 6.0, "rank": 1.0, "plcc": 0.5},
 }
 HUBER_DELTA = 0.1  # of 0..1: beyond ten points an error counts linearly
 RANK_MARGIN = 0.02
@@ -35,6 +35,7 @@ def terms(network: LiteNetwork, output: Output, targets: Targets) -> dict[str, T
         "presence": functional.binary_cross_entropy_with_logits(output.presence, targets.presence),
         "whole": functional.binary_cross_entropy_with_logits(output.whole, targets.whole),
         "huber": losses.huber(output.scores, targets.scores, HUBER_DELTA),
+        "paired": _paired(output.scores, targets),
         "rank": losses.pairwise_rank(output.scores, targets.scores, RANK_MARGIN),
         "plcc": losses.plcc(output.scores, targets.scores),
     }
@@ -43,6 +44,15 @@ def terms(network: LiteNetwork, output: Output, targets: Targets) -> dict[str, T
         wrong = functional.cross_entropy(named, targets.types, reduction="none")
         found["flaw_type"] = (wrong * targets.weights).sum() / targets.weights.sum()
     return found
+
+
+def _paired(scores: Tensor, targets: Targets) -> Tensor:
+    """Huber loss on the differences between edits of one photo by one instruction: what a repair is judged by."""
+    same = targets.groups[:, None] == targets.groups[None, :]
+    left, right = torch.nonzero(same.triu(diagonal=1), as_tuple=True)
+    if not len(left):
+        return scores.sum() * 0
+    return losses.huber(scores[left] - scores[right], targets.scores[left] - targets.scores[right], HUBER_DELTA)
 
 
 def within_kind(logits: Tensor, kinds: Tensor) -> Tensor:

@@ -70,7 +70,8 @@ class LiteTrainee:
     def batches(self, epoch: int) -> Iterator[tuple[np.ndarray, bool]]:
         """Indices of the samples of each batch, and whether it is shown mirrored.
 
-        Instructions that name a side are kept apart from those that may be mirrored.
+        Instructions that name a side are kept apart from those that may be mirrored, and edits of one photo by one
+        instruction stand together: their differences are learned too.
         """
         random = np.random.default_rng([self.config.seed, epoch])
         torch.manual_seed(int(random.integers(2**31)))  # of the dropout: a run that goes on draws the same
@@ -79,11 +80,19 @@ class LiteTrainee:
             (numbers,) = np.nonzero(self._sided == sided)
             if len(numbers):
                 n_batches = max(1, len(numbers) // self.config.batch_size)
-                for part in np.array_split(random.permutation(numbers), n_batches):
+                for part in np.array_split(self._in_groups(numbers, random), n_batches):
                     batches.append((part, not sided and bool(random.random() < MIRRORED)))
         # A batch of one has no spread to normalise by.
         batches = [batch for batch in batches if len(batch[0]) > 1]
         yield from (batches[number] for number in random.permutation(len(batches)))
+
+    def _in_groups(self, numbers: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """The numbers in a random order of their groups."""
+        groups: dict[str, list[int]] = {}
+        for number in numbers:
+            groups.setdefault(self._targets[number].group, []).append(int(number))
+        names = list(groups)
+        return np.array([number for place in random.permutation(len(names)) for number in groups[names[place]]])
 
     def learn(self, batch: tuple[np.ndarray, bool], progress: float) -> dict[str, float]:
         self.network.train()
@@ -105,7 +114,7 @@ class LiteTrainee:
         return {name: float(value.detach()) for name, value in used.items()}
 
     def _average(self, progress: float) -> None:
-        """Take the step's weights into the running mean; before the warm-up is over they are far from where they end."""
+        """Take the step's weights into the running mean; during the warm-up it forgets faster."""
         share = AVERAGED if progress > WARM_UP else 0.8
         with torch.no_grad():
             for mean, now in zip(self.averaged.parameters(), self.network.parameters(), strict=True):

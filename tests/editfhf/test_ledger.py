@@ -96,6 +96,14 @@ def test_what_was_under_way_when_a_worker_died_is_spent_and_reserved_again(ledge
     assert ledger.spent_usd() == pytest.approx(3.0 + 0.5)
 
 
+def test_what_a_run_that_died_had_reserved_is_spent_beside_what_the_next_attempt_costs(ledger, ids):
+    ledger.reserve(ids[:2], 1.0)
+    ledger.settle()
+    ledger.reserve(ids[:1], 1.0)
+    ledger.record([Finished(ids[0], "done", cost_usd=0.25)])
+    assert ledger.spent_usd() == pytest.approx(1.0 + 1.0 + 0.25)
+
+
 def test_payments_that_are_joined_twice_or_in_pieces_are_there_once(ledger, ids, tmp_path):
     part = Ledger(tmp_path / "part.sqlite")
     part.plan(edits(4))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from editfhf.errors import BadInput
 from editfhf.flaws import FLAW_TYPES, flaw_types_of
-from editfhf.tasks import FREE_SLOT, SLOTS, TASKS, fill_template, parse_slots, require_task, slots_of
+from editfhf.tasks import FREE_SLOT, SLOTS, TASKS, did_you_mean, fill_template, parse_slots, require_task, slots_of
 
 TEMPLATES = [(task.id, template) for task in TASKS.values() for template in task.templates]
 # What `photos.csv` lets through as the name of a subject, in the form in which it is stored.
@@ -69,6 +69,19 @@ def test_an_unknown_task_names_the_closest():
     assert require_task("sky_replace").group == "scene"
     with pytest.raises(BadInput, match=r"line 3: unknown task 'sky_replac'.*Did you mean 'sky_replace'"):
         require_task("sky_replac", "line 3: ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("blur", "'deblur_enhance'"), ("sky", "'sky_replace'"), ("text", "'text_add' or 'text_replace' or 'text_remove'")],
+)
+def test_a_part_of_a_name_is_enough_to_guess(typed, meant):
+    with pytest.raises(BadInput, match=f"Did you mean {meant}. `editfhf tasks`"):
+        require_task(typed)
+
+
+def test_what_is_near_nothing_gets_no_guess():
+    assert did_you_mean("qqq", TASKS) == did_you_mean("a", TASKS) == did_you_mean("", TASKS) == ""
 
 
 def test_the_readme_of_the_taxonomy_and_the_flaws_agree():

@@ -17,7 +17,7 @@ from editfhf.demo import demo_commands
 from editfhf.workspace import Workspace
 
 pytestmark = pytest.mark.server
-EDITS = 24
+EDITS = 48  # fewer leave too few to train on
 
 
 def state(root: Path) -> dict[str, str]:

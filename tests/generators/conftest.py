@@ -55,11 +55,11 @@ def workspace(make_campaign) -> Workspace:
 
 
 def reword(workspace: Workspace, *words: str, task: str = "object_add") -> None:
-    """Put each word in front of another instruction of a task, as a person who edits the file would."""
+    """Put each word, in brackets, in front of another instruction of a task: an order to the models of plugin/."""
     lines = workspace.instructions_path.read_text(encoding="utf-8").splitlines(keepends=True)
     places = [number for number, line in enumerate(lines) if f",{task}," in line]
     for number, word in zip(places, words, strict=False):
-        lines[number] = lines[number].replace(f",{task},", f",{task},{word} ")
+        lines[number] = lines[number].replace(f",{task},", f",{task},[{word}] ")
     edited = workspace.root / "edited.csv"
     edited.write_text("".join(lines), encoding="utf-8")
     write_instructions(workspace, str(edited))

@@ -147,11 +147,31 @@ def test_models_are_compared_on_pairs_that_all_of_them_can_do(campaign):
     plan = plan_campaign(workspace)
     assert Counter(edit.model for edit in plan.edits) == {"test/one": 40, "test/square": 40}
     assert len(photos_of(plan)) == 40
-    assert "100 pairs are left out, among them all of 20 photos and 0 tasks" in plan.summary()
+    assert "100 pairs are left out" in plan.summary()
+    assert "test/square cannot do 0, 1, 2 and 17 more (aspect up to 3 : 1; at most" in plan.summary()
     # `--model` changes nothing of it.
     assert {edit.edit_id for edit in plan_campaign(workspace, ["test/one"]).edits} == {
         edit.edit_id for edit in plan.edits if edit.model == "test/one"
     }
+
+
+def test_the_task_that_leaves_pairs_out_is_named_with_its_model(campaign, monkeypatch):
+    entries = {
+        "test/one": registry.model_entry("test/one"),
+        "test/three": replace(registry.model_entry("test/three"), tasks=("object_add", "color_change")),
+    }
+    monkeypatch.setattr("generators.plan.model_entry", entries.__getitem__)
+    summary = plan_campaign(campaign(20)).summary()
+    assert "60 pairs are left out" in summary
+    assert "test/three cannot do the tasks deblur_enhance, object_remove, style_transfer." in summary
+
+
+def test_the_summary_tells_ones_own_photos_from_copies_made_of_them(campaign):
+    workspace = campaign(10, "  repeats: 0.0\n")
+    sources = workspace.sources()
+    copies = [replace(one, derived_from=sources[0].source_id) for one in sources[4:]]
+    workspace.write_table("sources", [*sources[:4], *copies])
+    assert "50 pairs of 10 photos (4 yours, 6 derived; 5–5 each)" in plan_campaign(workspace).summary()
 
 
 def test_each_model_may_do_what_it_can(campaign):

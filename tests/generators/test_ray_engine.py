@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -30,8 +31,13 @@ def ray_here(plugin, monkeypatch):
 
 
 def actors() -> list[int]:
-    """The processes that hold a model now."""
-    return [one.pid for one in psutil.process_iter(["cmdline"]) if "ray::_Actor" in " ".join(one.info["cmdline"] or [])]
+    """The processes that hold a model now, of the Ray that this test started: there may be others on this machine."""
+    found = []
+    for one in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "ray::_Actor" in " ".join(one.cmdline()):
+                found.append(one.pid)
+    return found
 
 
 def test_ray_makes_the_same_bytes_as_a_process_of_this_machine(ray_here, make_campaign, workspace):
@@ -104,6 +110,20 @@ def test_small_models_share_a_gpu(ray_here):
     assert engine.n_workers(ModelLoad("small", {}, gpus=0.25)) == 4
     assert engine.n_workers(ModelLoad("less small", {}, gpus=0.4)) == 2
     assert engine.n_workers(ModelLoad("large", {}, gpus=1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("gpus", "loaded"),
+    [
+        (1, {"loaded on GPU 0": 1, "loaded on GPU 1": 1}),
+        (0.5, {"loaded on GPU 0": 2, "loaded on GPU 1": 2}),
+    ],
+)
+def test_every_actor_sees_the_gpu_that_it_holds_and_no_other(ray_here, make_campaign, diary, gpus, loaded):
+    ray_here.init(num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False)
+    workspace = make_campaign("[test/one]", f"  options: {{test/one: {{gpus: {gpus}}}}}\n")
+    assert generate(workspace, start_engine=engine_of("ray")).made == N_PHOTOS * 3
+    assert Counter(line for line in diary() if "GPU" in line) == loaded
 
 
 def test_a_job_that_kills_its_actor_three_times_is_set_aside(ray_here, make_campaign):

@@ -103,7 +103,7 @@ def test_a_revision_that_does_not_exist_is_one_sentence(hub):
 
 def test_a_hub_out_of_reach_is_one_sentence(monkeypatch, tmp_path):
     use_hub(monkeypatch, "http://127.0.0.1:1", tmp_path / "cache")
-    with pytest.raises(BadInput, match=r"cannot be had from the Hub.*Connection refused.*Check the network"):
+    with pytest.raises(BadInput, match=r"cannot be had from the Hub.*Connection refused\. Check the network"):
         hub_revision(P2P)
 
 

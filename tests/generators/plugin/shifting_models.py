@@ -1,10 +1,14 @@
 """Editing models for the runner's tests, registered from outside as a user's own are: through an entry point.
 
 They turn a photo's colours, and refuse, fail, run out of memory, lose their GPU or kill their process where the
-instruction says so, or whatever it says where `start` does.
+instruction begins with `[refuse]` and the like, which no template writes, or whatever it says where `start` does.
+
+What they do is noted for the tests in the file EDITFHF_TEST_DIARY, also of a process that is killed. With
+EDITFHF_TEST_SLOW_DISK a process that knows these models writes files in pieces, so that a kill may come in between.
 """
 
 import os
+import re
 import signal
 import time
 from collections.abc import Sequence
@@ -37,8 +41,8 @@ class ShiftingModel:
         self.id = entry.id
         self.revision = revision
         self.device = "imagination"
-        # A test counts here what reached the model, also after its process was killed.
         self._diary = os.environ.get("EDITFHF_TEST_DIARY")
+        self._note(f"loaded on GPU {os.environ.get('CUDA_VISIBLE_DEVICES', 'any')}")
 
     def edit(self, requests: Sequence[EditRequest]) -> list[EditOutcome]:
         self._note(f"batch {len(requests)}")
@@ -48,29 +52,30 @@ class ShiftingModel:
 
     def _edit(self, request: EditRequest) -> EditOutcome:
         self._note(f"edit {request.edit_id}")
-        text = request.instruction + self._start
-        if "refuse" in text:
+        ordered = re.match(r"\[([^]]+)\]", request.instruction)
+        order = ordered[1] if ordered else self._start
+        if order == "refuse":
             return EditOutcome("refused", reason="I would rather not.", cost_usd=self._price())
-        if "lose the GPU" in text or self._gpu_is_lost:
+        if order == "lose the GPU" or self._gpu_is_lost:
             self._gpu_is_lost = True  # as CUDA has it: whatever comes after fails too
             raise RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with …")
-        if "no room" in text:
+        if order == "no room":
             raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
-        if "crash" in text:
+        if order == "crash":
             raise RuntimeError("out of luck")
-        if "kill" in text:
+        if order == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        if "wrong key" in text:
+        if order == "wrong key":
             raise BadInput("The key is wrong.", mend="Set another.")
-        if "busy" in text:
+        if order == "busy":
             return EditOutcome("failed", reason="The server is busy.", retryable=True, cost_usd=self._price())
         time.sleep(request.params["seconds"])
         pixels = np.asarray(request.source)
-        if "black" in text:
+        if order == "black":
             return EditOutcome("image", Image.fromarray(np.zeros_like(pixels)))
-        if "nothing" in text:
+        if order == "nothing":
             return EditOutcome("image", Image.fromarray(pixels))
-        pixels = np.roll(pixels, 1 + len(text) % 2, axis=2).copy()
+        pixels = np.roll(pixels, 1 + len(request.instruction) % 2, axis=2).copy()
         pixels[0, 0] = [len(self.id), request.seed % 256, 0]
         return EditOutcome("image", Image.fromarray(pixels), cost_usd=self._price(), served_by=f"{self.id} of today")
 
@@ -81,6 +86,20 @@ class ShiftingModel:
         if self._diary:
             with Path(self._diary).open("a") as file:
                 file.write(text + "\n")
+
+
+def _write_slowly(path: Path, data: bytes) -> int:
+    """`Path.write_bytes` on a disk that takes 40 ms for whatever it is."""
+    piece = len(data) // 8 + 1
+    with path.open("wb", buffering=0) as file:
+        for start in range(0, len(data), piece):
+            file.write(data[start : start + piece])
+            time.sleep(0.005)
+    return len(data)
+
+
+if os.environ.get("EDITFHF_TEST_SLOW_DISK"):
+    Path.write_bytes = _write_slowly  # type: ignore[method-assign, assignment]
 
 
 def models() -> list[ModelEntry]:
