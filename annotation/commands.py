@@ -47,7 +47,9 @@ def serve(
     console.say(f"Next: editfhf annotate push -w {workspace}")
 
 
-@annotate.command(epilog="Examples: editfhf annotate push -w campaign; editfhf annotate push -w campaign --predictions")
+@annotate.command(
+    epilog="Example: editfhf annotate push -w campaign; or editfhf annotate push -w campaign --predictions"
+)
 def push(
     workspace: WorkspaceOption = ".",
     predictions: Annotated[

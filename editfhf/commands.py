@@ -214,7 +214,9 @@ def publish(
 @app.command(epilog="Example: editfhf demo my-demo")
 def demo(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="Where to put it; may be continued.")] = "demo",
-    edits: Annotated[int, typer.Option(min=48, help="How many edited images; the refiner needs some to learn from.")] = 96,
+    edits: Annotated[
+        int, typer.Option(min=48, help="How many edited images; the refiner needs some to learn from.")
+    ] = 96,
 ) -> None:
     """All of it, small and offline: types the public commands and shows each."""
     from pathlib import Path

@@ -181,8 +181,8 @@ def score(
 
 
 @app.command(
-    epilog='Examples: editfhf refine --run run --source a.jpg --edited b.png --instruction "make the car red" -o car; '
-    "editfhf refine --run run --batch pairs.csv -o refined"
+    epilog='Example: editfhf refine --run run --source a.jpg --edited b.png --instruction "make the car red" -o car; '
+    "or editfhf refine --run run --batch pairs.csv -o refined"
 )
 def refine(
     run: RunOption = "run",
