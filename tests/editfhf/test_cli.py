@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
-from editfhf import cli
+from editfhf import cli, console
 from editfhf.errors import BadInput, JobFailed
 
 HEAVY = {"numpy", "pandas", "pyarrow", "scipy", "cv2", "matplotlib", "datasets", "label_studio_sdk", "torch", "shapely"}
@@ -54,6 +54,24 @@ def test_every_command_shows_an_example_of_itself(path, command, capsys):
     assert cli.run([*path, "--help"]) == 0
     assert f"Example: editfhf {' '.join(path)}" in " ".join(capsys.readouterr().out.split())
     assert command.help
+
+
+def test_a_guess_at_a_mistyped_command_ends_with_its_own_mark(capsys):
+    assert cli.run(["generat"]) == 2
+    assert "Did you mean 'generate'? `editfhf --help` shows how." in capsys.readouterr().err
+
+
+def test_long_work_without_a_terminal_says_a_line_every_half_minute(capsys, monkeypatch):
+    clock = iter([0.0, 1.0, 29.0, 31.0, 40.0, 62.0])
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    with console.progress("Generating") as report:
+        for done in (0, 28, 30, 39, 60):
+            report(done, 120)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == [
+        "Generating: 30 of 120, about 2 min left", "Generating: 60 of 120, about 1 min left",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["tasks", "models", "flaws"])

@@ -16,6 +16,7 @@ from editfhf.phrasing import PhotoFacts, fitting_words, makes_sense, name_colour
 from editfhf.schema import Source, stable_id
 from editfhf.sources import SAMPLES, init_workspace
 from editfhf.tasks import SLOTS, TASKS, parse_slots
+from editfhf.template_instructions import needs_subject
 from editfhf.workspace import Workspace
 from tests.factories import make_workspace, photo
 
@@ -97,6 +98,30 @@ def test_what_is_not_in_a_photo_is_not_asked_for(written):
 
 
 NAMES_OF_SUBJECTS = ("cat", "pagoda", "astronaut", "photographer")
+
+
+def test_copies_made_of_ones_photos_are_counted_apart_and_explained(written):
+    counts = write_instructions(written)
+    sources = written.sources()
+    derived = [one for one in sources if one.derived_from]
+    assert (counts.own_photos, counts.derived_photos) == (len(NAMES), len(derived))
+    assert counts.notes[0].startswith(f"{len(NAMES)} photos are yours; {len(derived)} are copies of them, made worse")
+    assert "(blurred, damaged, greyscale): what colorize, restoration, deblur_enhance start from" in counts.notes[0]
+
+
+def test_a_photo_without_a_subject_that_can_be_found_is_named_with_the_remedy(written):
+    notes = write_instructions(written).notes
+    (page,) = [note for note in notes if note.startswith("Printed page")]
+    n_tasks = sum(needs_subject(task) for task in TASKS.values())
+    assert f": {n_tasks} tasks that need an object left out, none found; name its subject in photos.csv." in page
+    assert not [note for note in notes if "cat" in note.split(":")[0]]
+    assert len(notes) <= 5
+
+
+def test_many_photos_without_a_subject_are_one_line(tmp_path):
+    notes = write_instructions(make_workspace(tmp_path / "many", n_sources=9)).notes
+    assert len([note for note in notes if "tasks that need an object left out" in note]) == 1
+    assert any(note.startswith("9 photos (") and " and 6 more)" in note for note in notes)
 
 
 def test_what_an_instruction_is_about_is_named(written):

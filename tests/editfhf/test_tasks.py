@@ -73,11 +73,16 @@ def test_an_unknown_task_names_the_closest():
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("blur", "'deblur_enhance'"), ("sky", "'sky_replace'"), ("text", "'text_add' or 'text_replace' or 'text_remove'")],
+    [("blur", "'deblur_enhance'"), ("sky", "'sky_replace'"), ("duplicate", "'object_duplicate'")],
 )
 def test_a_part_of_a_name_is_enough_to_guess(typed, meant):
-    with pytest.raises(BadInput, match=f"Did you mean {meant}. `editfhf tasks`"):
+    with pytest.raises(BadInput, match=rf"Did you mean {meant}\? `editfhf tasks`"):
         require_task(typed)
+
+
+def test_a_part_of_several_names_gets_them_all():
+    names = ("procedural/careful", "procedural/hurried", "flux2-klein")
+    assert did_you_mean("edural", names) == "Did you mean 'procedural/careful' or 'procedural/hurried'? "
 
 
 def test_what_is_near_nothing_gets_no_guess():

@@ -4,8 +4,10 @@ import json
 import logging
 import re
 
+import httpx
 import pytest
 
+from editfhf import cli
 from editfhf.errors import BadInput, JobFailed
 from editfhf.instructions import read_instructions, write_instructions
 from editfhf.tasks import TASKS
@@ -289,6 +291,27 @@ def test_a_server_that_hangs_or_is_not_there_is_a_sentence(one_photo):
         instruct(one_photo, server, timeout_s=0.3)
     with pytest.raises(JobFailed, match="cannot be reached"):
         instruct(one_photo, server)
+
+
+@pytest.mark.parametrize("named", ["on the command line", "in the settings"])
+def test_a_server_that_is_not_there_is_named_with_its_url_and_where_that_stands(workspace, named, capsys, monkeypatch):
+    url, path = "http://127.0.0.1:9/v1", workspace.root / "editfhf.yaml"
+    tries = []
+    monkeypatch.setattr("httpx.head", lambda *given, **_: tries.append(given) or _refuse())
+    words = ["instruct", "-w", str(workspace.root), "--with", "vlm"]
+    if named == "in the settings":
+        path.write_text(path.read_text().replace('vlm_base_url: ""', f"vlm_base_url: {url}"))
+        where = f"instruct.vlm_base_url in {path}"
+    else:
+        words, where = [*words, "--vlm-url", url], "--vlm-url"
+    assert cli.run(words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{url} ({where}) cannot be reached. Start the server there, or correct the address." in line
+    assert 1 <= len(tries) <= 2  # photos that were under way at the same time
+
+
+def _refuse():
+    raise httpx.ConnectError("refused")
 
 
 def test_a_wrong_url_or_key_is_a_sentence_before_anybody_is_asked(monkeypatch):

@@ -1,6 +1,8 @@
 """`instruct --with vlm` on this machine: a tiny Qwen3-VL of the real class, random weights, loaded by our own code."""
 
 import json
+import shutil
+import socket
 import sys
 
 import pytest
@@ -15,6 +17,7 @@ from editfhf.vlm import open_vlm
 from editfhf.vlm_local import LocalModel
 from editfhf.workspace import Workspace
 from tests.factories import make_workspace
+from tests.generators.test_revisions import use_hub
 from tests.generators.tiny_pipelines.vision_language import processor, qwen3_vl
 
 SCHEMA: dict = {}
@@ -129,6 +132,32 @@ def test_a_model_that_is_not_there_or_cannot_see_is_a_sentence(workspace, tmp_pa
     with pytest.raises(BadInput, match="cannot"):
         LocalModel(str(tmp_path)).ask([picture("red")], "What is this?", SCHEMA)
     assert not workspace.instructions_path.exists()
+
+
+def test_without_network_one_sentence_is_said_after_one_try(workspace, monkeypatch, tmp_path, capfd, caplog):
+    tries = []
+
+    def resolve(host, *_, **__):
+        tries.append(host)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    use_hub(monkeypatch, "https://hub.nowhere.example", tmp_path / "cache")
+    assert cli.run(["instruct", "-w", str(workspace.root), "--with", "vlm", "--vlm-model", "someone/model"]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "'someone/model' is not on this machine, and https://hub.nowhere.example cannot be reached: " in line
+    assert "not known. Check the network" in line
+    assert 1 <= len(tries) <= 2  # photos that were under way at the same time
+    assert "Retrying" not in caplog.text
+
+
+def test_without_network_weights_that_are_in_the_cache_are_loaded(folder, monkeypatch, tmp_path):
+    use_hub(monkeypatch, "http://127.0.0.1:1", tmp_path / "cache")
+    place = tmp_path / "cache/models--someone--model"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs/main").write_text("a" * 40)
+    shutil.copytree(folder, place / "snapshots" / ("a" * 40))
+    assert LocalModel("someone/model", max_new_tokens=4).ask([picture("red")], "What is this?", SCHEMA)
 
 
 def test_code_that_comes_with_weights_is_never_run(tmp_path):
