@@ -1,0 +1,177 @@
+"""The figures of the lite refiner: `python benchmarks/refiner_figures.py OUT [--seeds 3] [--only ROW]...`.
+
+On the corpus of `refiner_corpus.py`, two processor cores. Each row is trained anew for each seed and measured by
+`editfhf benchmark` on edits that it did not see; mean and range over seeds. Peers are in the same table, from the same
+run: the centre prior and the difference map, PSNR and SSIM, the majority class, and the loop beside bringing the whole
+photo back.
+
+Rows: `photos` (held-out photos of scenes that were seen), `scenes` (scenes never seen), and on the photos' split
+`editor`, `operator`, `group` (all edits of one editor, of three flaw operators, of one group of tasks kept from
+training, and only those measured), and the ablations `no-instruction`, `no-source`, `random-backbone`.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmarks.refiner_corpus import build_photo_split, build_scene_split, make_corpus
+from editfhf import console, oracle
+from editfhf.schema import DIMENSIONS, REGION_KINDS
+from editfhf.workspace import Workspace
+from refiner.benchmark import BenchmarkResult, benchmark
+from refiner.commands import ABLATIONS
+from refiner.measures.entries import PEOPLE, THE_RUN
+from refiner.measures.loop import CLEAN, FLAWED, RESTORED
+from refiner.measures.perception import BASELINES, CEILING, ORACLE
+from refiner.measures.reasoning import BOTH, MAJORITY_CLASS
+from refiner.refiner import Refiner
+from refiner.runs import TrainConfig
+from refiner.train import train
+
+HELD_OUT_EDITOR = "procedural/careless"
+HELD_OUT_OPERATORS = 3
+HELD_OUT_GROUP = "attribute"
+REFINED = 120  # edits of a row that the loop repairs, drawn evenly
+ROWS = ("photos", "scenes", "editor", "operator", "group", *ABLATIONS)
+LARGE = 1024  # pixels of the pair whose refinement is timed
+
+
+def main(out: Path, seeds: int, only: list[str]) -> None:
+    workspace = make_corpus(out)
+    figures = out / "figures"
+    figures.mkdir(exist_ok=True)
+    for row in only or ROWS:
+        for seed in range(seeds):
+            file = figures / f"{row}-{seed}.json"
+            if not file.is_file():
+                file.write_text(json.dumps(measure(workspace, out, row, seed), indent=1), encoding="utf-8")
+    console.show(table(figures, only or ROWS), title=f"Mean over {seeds} seeds (lowest to highest)")
+
+
+def measure(workspace: Workspace, out: Path, row: str, seed: int) -> dict[str, float | None]:
+    """Train and measure one row with one seed."""
+    scenes = row == "scenes"
+    dataset = out / f"{'scenes' if scenes else 'photos'}-{seed}"
+    if not (dataset / "manifest.json").is_file():
+        (build_scene_split if scenes else build_photo_split)(workspace, dataset, seed)
+    held_out = held_out_edits(workspace, row)
+    every = {edit.edit_id for edit in workspace.edits()}
+    config = TrainConfig.model_validate({"seed": seed, **ABLATIONS.get(row, {})})
+    run = out / "runs" / f"{row}-{seed}"
+    start = time.monotonic()
+    record = train(
+        str(dataset), run, config, only=every - held_out if held_out else None, cache=out / "cache" / run.name
+    )
+    seconds = time.monotonic() - start
+    subject = Refiner.from_run(run)
+    # Ablations are about seeing and judging: the loop is the same.
+    limit = 1 if row in ABLATIONS else REFINED
+    result = benchmark(str(dataset), subject, oracle=workspace.root, limit=limit, seed=seed, only=held_out or None)
+    found = {"training seconds": seconds, "training edits": float(record.n_train), **headline(result)}
+    if row == "photos":
+        found["seconds to refine 1024 px"] = time_refinement(subject, workspace)
+    return found
+
+
+def held_out_edits(workspace: Workspace, row: str) -> set[str]:
+    """What a row keeps from training and is measured on; empty: the test split as it is."""
+    from editfhf.tasks import TASKS
+
+    edits = workspace.edits()
+    if row == "editor":
+        return {edit.edit_id for edit in edits if edit.model == HELD_OUT_EDITOR}
+    if row == "group":
+        return {edit.edit_id for edit in edits if TASKS[edit.task].group == HELD_OUT_GROUP}
+    if row == "operator":
+        used = {edit.edit_id: {flaw.operator for flaw in _flaws(workspace, edit.edit_id)} for edit in edits}
+        counts: dict[str, int] = {}
+        for names in used.values():
+            for name in names:
+                counts[name] = counts.get(name, 0) + 1
+        # Every third of the ten most frequent: neither the commonest alone nor rare ones.
+        chosen = sorted(counts, key=lambda name: -counts[name])[1 : 3 * HELD_OUT_OPERATORS : 3]
+        return {edit_id for edit_id, names in used.items() if names & set(chosen)}
+    return set()
+
+
+def headline(result: BenchmarkResult) -> dict[str, float | None]:
+    """The figures that the goals are about, and their peers."""
+    found: dict[str, float | None] = {}
+
+    def take(name: str, *key: str, judged_by: str | None = None) -> None:
+        try:
+            found[name] = result.figure(*key, judged_by=judged_by).value
+        except KeyError:
+            found[name] = None
+
+    for kind in REGION_KINDS:
+        for method in (THE_RUN, *BASELINES):
+            take(f"CC {kind}: {method}", "perception", kind, method, "cc", judged_by=PEOPLE)
+        for method in (THE_RUN, CEILING):
+            take(f"CC {kind}, true masks: {method}", "perception", kind, method, "cc", judged_by=ORACLE)
+    for name in DIMENSIONS:
+        for method in (THE_RUN, "SSIM", "PSNR"):
+            take(f"SRCC {name}: {method}", "evaluation", name, method, "srcc")
+    for method in (THE_RUN, MAJORITY_CLASS):
+        take(f"flaw type accuracy: {method}", "reasoning", "types of people's regions", method, "accuracy")
+    take("region F1 at IoU 0.5", "reasoning", BOTH, THE_RUN, "region_f1")
+    for method in (THE_RUN, RESTORED):
+        for verdict in ("improved", "harmed"):
+            take(f"flawed edits {verdict}: {method}", "loop", FLAWED, method, verdict, judged_by=ORACLE)
+        take(f"clean edits untouched: {method}", "loop", CLEAN, method, "untouched")
+    return found
+
+
+def _flaws(workspace: Workspace, edit_id: str) -> Iterable[oracle.TrueFlaw]:
+    return oracle.read(workspace.oracle_dir / edit_id).flaws
+
+
+def time_refinement(subject: Refiner, workspace: Workspace) -> float:
+    """Seconds for one pair of 1024 pixels, the model loaded and warm: the median of three."""
+    from PIL import Image
+
+    edit = next(edit for edit in workspace.edits() if edit.model == "procedural/broken")
+    source = next(one for one in workspace.sources() if one.source_id == edit.source_id)
+    images = [
+        Image.fromarray(workspace.read_image(file)).resize((LARGE, LARGE), Image.Resampling.LANCZOS)
+        for file in (source.file, edit.image)
+    ]
+    seconds = []
+    for _ in range(4):
+        start = time.perf_counter()
+        subject.refine(images[0], images[1], edit.instruction, force=True)
+        seconds.append(time.perf_counter() - start)
+    return float(np.median(seconds[1:]))
+
+
+def table(figures: Path, rows: Iterable[str]) -> list[dict[str, object]]:
+    """A row for each figure, a column for each row of the benchmark."""
+    values: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        for file in sorted(figures.glob(f"{row}-[0-9]*.json")):
+            for name, value in json.loads(file.read_text(encoding="utf-8")).items():
+                if value is not None:
+                    values.setdefault(name, {}).setdefault(row, []).append(value)
+    return [{"figure": name, **{row: _spread(known.get(row, [])) for row in rows}} for name, known in values.items()]
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return ""
+    return f"{np.mean(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", action="append", default=[], choices=ROWS)
+    chosen = parser.parse_args()
+    main(chosen.out.expanduser().resolve(), chosen.seeds, chosen.only)
