@@ -52,7 +52,7 @@ def write_pages(out: Path, record: RunRecord, history: Sequence[dict[str, float]
         version=record.version,
         n_train=record.n_train,
         n_validation=record.n_validation,
-        dataset=Path(record.dataset).name if Path(record.dataset).exists() else record.dataset,
+        dataset=record.dataset,
         fingerprint=record.dataset_fingerprint,
         epoch=record.best_epoch + 1,
         models=", ".join(record.models),

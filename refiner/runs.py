@@ -61,7 +61,7 @@ class RunRecord(BaseModel):
     """`run.json`.
 
     Attributes:
-        dataset: as it was named; dataset_fingerprint: of the samples that were used.
+        dataset: the name of its folder, or of its repository; dataset_fingerprint: of the samples that were used.
         simulated, procedural: whether any of the people were simulated, any of the edits procedural.
         metrics: of the best epoch, on the validation split.
         models, tasks: of the training edits, so that whoever measures knows what was seen.

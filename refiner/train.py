@@ -121,7 +121,8 @@ def _train(
         format=FORMAT,
         version=__version__,
         config=config,
-        dataset=dataset,
+        # A path is of this machine, and a run may be published.
+        dataset=Path(dataset).resolve().name if Path(dataset).exists() else dataset,
         dataset_fingerprint=digest,
         n_train=len(samples["train"]),
         n_validation=len(samples["validation"]),

@@ -225,4 +225,5 @@ def test_a_run_that_is_damaged_is_one_sentence(run, tmp_path):
 def test_the_card_says_what_the_run_learned_from(run):
     card = (run / "README.md").read_text()
     assert "**Trained on simulated annotators and procedural editors: a rehearsal, not human feedback.**" in card
+    assert "/" not in read_run(run).dataset
     assert (run / "curves.png").stat().st_size > 10_000
