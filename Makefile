@@ -41,7 +41,12 @@ style: install
 	$(BIN)/ruff format .
 
 bench: install
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in flop_counts runner_overhead ledger_scale kill_nine; do \
+	    echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done
+	@echo "== refiner_figures (two hours; may be stopped and run again)"
+	@$(BIN)/python benchmarks/refiner_figures.py bench
+	@echo "== not_an_edit"; $(BIN)/python benchmarks/not_an_edit.py bench/campaign
+	@if [ -d $(DEMO) ]; then echo "== editor_order"; $(BIN)/python benchmarks/editor_order.py $(DEMO); fi
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(DEMO) bench
