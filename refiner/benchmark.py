@@ -1,0 +1,325 @@
+"""`editfhf benchmark`: a trained run on the split `test`, agent by agent, beside what needs no training.
+
+What the loop does to edits is never judged by the evaluator that steered it: by what was really broken, where a
+rehearsal knows that; by a second evaluator (`refiner.judge`); by people who chose blindly; by any model that is asked.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from editfhf.errors import BadInput
+from editfhf.schema import DIMENSIONS
+from editfhf.vlm import VisionLanguageModel
+from generators.base import EditModel
+from refiner.agents import Pair
+from refiner.baselines import majority_types
+from refiner.data import Sample, people_of, read_samples
+from refiner.judge import EndpointJudge, Judge, SecondEvaluator, Values
+from refiner.lite.reasons import reasons_of
+from refiner.measures.entries import ALL, Entry, Figure
+from refiner.measures.evaluation import EvaluationMeasures, ratings_of
+from refiner.measures.loop import VOTERS, LoopMeasures, images_of, read_preferences, stratified
+from refiner.measures.perception import ORACLE, PerceptionMeasures
+from refiner.measures.reasoning import ReasoningMeasures
+from refiner.measures.truth import TruthOfEdit, Truths
+from refiner.refiner import Refiner
+from refiner.runs import AGENTS, RunRecord
+from refiner.trace import RefineTrace
+
+SPLIT = "test"
+FEWEST_EDITS = 4  # to measure on: below, nothing can be correlated
+ASKED_TOGETHER = 8  # edits that are judged in one call: an endpoint answers several at once
+MOST_REASONS = 400  # of the training edits, to retrieve from; as many as a run keeps
+Report = Callable[[str, int, int], None]
+
+
+class Subject(Protocol):
+    """What is measured: `refiner.Refiner`, or anything with its agents. `model` perceives, reasons and evaluates."""
+
+    model: Any
+    record: RunRecord
+
+    def refine_pair(self, pair: Pair) -> RefineTrace: ...
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """What came of it.
+
+    Attributes:
+        dataset, run: the names of their folders or repositories; a path would be of this machine alone.
+        marks: what has to be declared before any number, such as simulated people.
+        judges: who judged the loop → how far to trust it.
+        notes: what else a reader must know.
+        counts: of edits, photos, edits refined and so on.
+        predictions: dimension → (predicted, told by people) of each edit.
+        entries: every number.
+    """
+
+    dataset: str
+    run: str
+    seed: int
+    marks: list[str]
+    judges: dict[str, str]
+    notes: list[str]
+    counts: dict[str, float]
+    predictions: dict[str, list[tuple[float, float]]]
+    entries: list[Entry] = field(default_factory=list)
+
+    def figure(
+        self, part: str, what: str, method: str, measure: str, judged_by: str | None = None, group: str = ALL
+    ) -> Figure:
+        """One number.
+
+        Raises:
+            KeyError: it was not measured.
+        """
+        wanted = (part, what, method, measure, group)
+        for one in self.entries:
+            if (one.part, one.what, one.method, one.measure, one.group) == wanted and judged_by in (
+                None,
+                one.judged_by,
+            ):
+                return one.figure
+        raise KeyError(wanted)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The short table for a console: the headline numbers, the run and what it is compared with side by side."""
+        headlines = [one for one in self.entries if one.headline]
+        places: dict[tuple[str, str, str, str], int] = {}
+        for one in headlines:
+            places.setdefault(_question(one), len(places))
+        return [
+            {
+                "part": one.part,
+                "what": one.what,
+                "measure": one.measure,
+                "method": one.method,
+                "value": one.figure.value,
+                "low": one.figure.low,
+                "high": one.figure.high,
+                "n": one.figure.n,
+                "judged_by": one.judged_by,
+            }
+            for one in sorted(headlines, key=lambda one: places[_question(one)])
+        ]
+
+
+def benchmark(
+    dataset: str,
+    run: str | Path | Subject,
+    oracle: Path | None = None,
+    editor: EditModel | None = None,
+    preferences: Path | None = None,
+    endpoint: VisionLanguageModel | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    only: Collection[str] | None = None,
+    report: Report = lambda _what, _done, _total: None,
+) -> BenchmarkResult:
+    """Measure a run on the split `test` of a dataset.
+
+    Args:
+        dataset: a folder that `editfhf build` wrote, or a name on the Hub. Its split `train` gives the second
+            evaluator, the majority classes and the reasons to retrieve.
+        run: a run folder, a name on the Hub, or a refiner.
+        oracle: the workspace of the rehearsal, for what was really broken.
+        editor: does what was asked again, in the loop (where `run` is not yet a refiner) and in its baselines.
+        preferences: CSV with people's blind choices, see `refiner.measures.loop.read_preferences`.
+        endpoint: a vision-language model to ask for scores as well.
+        limit: refine so many edits at most, drawn evenly (`stratified`); everything else is measured on all.
+        seed: of the intervals, of what is drawn, and of editing again.
+        only: ids of edits to measure on, such as those that were kept from training; default: the split. Those of the
+            split `train` among them are kept from the second evaluator and the baselines, too.
+        report: told (what is going on, done, of how many).
+
+    Returns:
+        Every number with its interval over photos. Agents that the run was trained without are left out.
+
+    Raises:
+        BadInput: no such dataset, run or workspace; too few judged edits; a file of preferences that is not understood.
+    """
+    subject: Subject = Refiner.from_run(run, editor) if isinstance(run, (str, Path)) else run
+    samples = read_samples(dataset, SPLIT, only)
+    train = [one for one in read_samples(dataset, "train") if only is None or one.edit_id not in only]
+    if len(samples) < FEWEST_EDITS:
+        raise BadInput(
+            f"{dataset} has {len(samples)} judged edits in the split `{SPLIT}`; {FEWEST_EDITS} are the least.",
+            mend="Make and annotate edits of more photos, and build it again.",
+        )
+    if limit is not None and limit < 1:
+        raise BadInput(f"The limit is {limit}.", mend="Refine 1 edit at least.")
+    truths = Truths(oracle) if oracle is not None else None
+    votes = read_preferences(preferences, (one.edit_id for one in samples)) if preferences is not None else {}
+    second = SecondEvaluator.fit(_reported(train, "Second evaluator", report))
+    judges: list[Judge] = [second, *([EndpointJudge(endpoint)] if endpoint is not None else [])]
+    bench = _Bench(subject, truths, judges, editor, seed)
+    perception, evaluation = PerceptionMeasures(seed), EvaluationMeasures(seed)
+    reasoning = ReasoningMeasures(majority_types(train), reasons_of(train, MOST_REASONS), seed)
+    for some in _batched(_reported(samples, "Measuring", report), ASKED_TOGETHER):
+        said = bench.ask([sample.pair() for sample in some])
+        for number, sample in enumerate(some):
+            others = {name: scores[number] for name, scores in said.items()}
+            bench.measure(sample, perception, reasoning, evaluation, others)
+    evaluation.add_people(ratings_of(dataset, SPLIT), samples)
+    loop = LoopMeasures(votes, seed)
+    chosen = stratified(samples, limit, seed) if bench.trained == set(AGENTS) else []
+    for sample in _reported(chosen, "Refining", report):
+        bench.refine(sample, loop)
+    entries = [
+        *(perception.entries() if "perception" in bench.trained else []),
+        *(reasoning.entries() if {"perception", "reasoning"} <= bench.trained else []),
+        *evaluation.entries(),
+        *loop.entries(),
+    ]
+    entries = [entry for entry in entries if entry.figure.n]
+    return BenchmarkResult(
+        dataset=_name(dataset),
+        run=_name(run) if isinstance(run, (str, Path)) else "a refiner",
+        seed=seed,
+        marks=_marks(people_of(dataset), samples, subject.record),
+        judges=_trust(judges, entries, truths, votes),
+        notes=_notes(bench, chosen, samples, editor),
+        counts={
+            "edits": len(samples),
+            "photos": len({one.source_id for one in samples}),
+            "edits_refined": len(chosen),
+            "seconds_to_refine_one": round(loop.seconds, 2),
+            "candidates_tried_for_one": round(loop.tries, 2),
+        },
+        predictions=evaluation.predictions(),
+        entries=entries,
+    )
+
+
+class _Bench:
+    """Everyone who takes part, edit by edit."""
+
+    def __init__(
+        self, subject: Subject, truths: Truths | None, judges: Sequence[Judge], editor: EditModel | None, seed: int
+    ) -> None:
+        self.subject, self.judges, self._truths, self._editor, self._seed = subject, judges, truths, editor, seed
+        self.trained: set[str] = set(subject.record.config.agents)
+        self.without_truth = 0
+
+    def ask(self, pairs: Sequence[Pair]) -> dict[str, list[Values | None]]:
+        """Judge → its scores of each pair."""
+        return {judge.name: judge.judge(pairs) for judge in self.judges}
+
+    def measure(
+        self,
+        sample: Sample,
+        perception: PerceptionMeasures,
+        reasoning: ReasoningMeasures,
+        evaluation: EvaluationMeasures,
+        others: Mapping[str, Values | None],
+    ) -> None:
+        pair, agents = sample.pair(), self.subject.model
+        if "perception" in self.trained:
+            perceived = agents.perceive(pair)
+            truth = self._truth(sample)
+            self.without_truth += self._truths is not None and truth is None
+            perception.add(sample, pair, perceived, truth.masks(*pair.edited.shape[:2]) if truth else None)
+            if "reasoning" in self.trained:
+                reasoning.add(sample, pair, agents, agents.find_regions(pair, perceived))
+        scores = agents.evaluate(pair) if "evaluation" in self.trained else None
+        evaluation.add(sample, pair, scores, others)
+
+    def refine(self, sample: Sample, loop: LoopMeasures) -> None:
+        pair = sample.pair()
+        trace = self.subject.refine_pair(pair)
+        images = images_of(pair, trace, self.subject.model, self._editor, self._seed)
+        judged: dict[str, tuple[Values | None, dict[str, Values | None]]] = {}
+        candidates = [Pair(pair.source, image, pair.instruction) for image in (pair.edited, *images.values())]
+        truth = self._truth(sample)
+        if truth is not None:
+            judged[ORACLE] = (truth.quality(pair.edited), {name: truth.quality(one) for name, one in images.items()})
+        for name, (before, *after) in self.ask(candidates).items():
+            judged[name] = (before, dict(zip(images, after, strict=True)))
+        is_flawed = truth.is_flawed if truth is not None else not sample.is_clean()
+        loop.add(sample, is_flawed, trace, images, judged)
+
+    def _truth(self, sample: Sample) -> TruthOfEdit | None:
+        return self._truths.of(sample.edit_id) if self._truths is not None else None
+
+
+def _marks(people: set[str], samples: Sequence[Sample], record: RunRecord) -> list[str]:
+    """What has to be declared: simulated people, procedural models."""
+    marks = []
+    if "simulated" in people:
+        who = "Some of the people are" if "human" in people else "The people are"
+        marks.append(f"{who} simulated by a program: a rehearsal, not human feedback.")
+    procedural = sorted({one.model for one in samples if one.model.startswith("procedural/")})
+    if procedural:
+        marks.append(f"Edits by {', '.join(procedural)} were made by procedural image operations, not by a model.")
+    taught = ["simulated people"] * record.simulated + ["procedural edits"] * record.procedural
+    if taught:
+        marks.append(f"The run was trained on {' and '.join(taught)}.")
+    return marks
+
+
+def _trust(
+    judges: Sequence[Judge], entries: Sequence[Entry], truths: Truths | None, votes: Mapping[str, float]
+) -> dict[str, str]:
+    """Who judged the loop, and how far to trust it: a judge's own agreement with people beside what it says."""
+    told = {ORACLE: "The true quality: pixel by pixel against the flawless edit and the photo."} if truths else {}
+    for judge in judges:
+        known = {
+            (one.what, one.measure): one.figure.value
+            for one in entries
+            if one.part == "evaluation" and one.method == judge.name and one.group == ALL
+        }
+        agreement = "; ".join(
+            f"{name.replace('_', ' ')} SRCC {_number(known.get((name, 'srcc')))}, "
+            f"pairs {_number(known.get((name, 'pairwise_accuracy')))}"
+            for name in DIMENSIONS
+        )
+        what = "Fitted here on the split train" if isinstance(judge, SecondEvaluator) else "Asked about both images"
+        told[judge.name] = f"{what}; it steered nothing. Its own agreement with people on these edits: {agreement}."
+    if votes:
+        told[VOTERS] = f"People chose between before and after without knowing which is which, on {len(votes)} edits."
+    return told
+
+
+def _notes(bench: _Bench, chosen: Sequence[Sample], samples: Sequence[Sample], editor: EditModel | None) -> list[str]:
+    notes = ["Intervals: 95 %, photos drawn again with replacement, all edits of a photo together."]
+    if missing := [name for name in AGENTS if name not in bench.trained]:
+        notes.append(f"The run was trained without {' and '.join(missing)}; what needs that is not measured.")
+    if 0 < len(chosen) < len(samples):
+        notes.append(
+            f"{len(chosen)} of {len(samples)} edits were refined, drawn evenly over task groups, and over edits with "
+            "and without marked flaws: shares are of these, not of the split."
+        )
+    if bench.without_truth:
+        notes.append(f"{bench.without_truth} edits have no known truth and are left out of what it judges.")
+    if editor is not None and editor.id in {one.model for one in samples}:
+        notes.append(f"The editor {editor.id} that repairs made some of these edits itself.")
+    return notes
+
+
+def _question(entry: Entry) -> tuple[str, str, str, str]:
+    """What is asked, whatever the method."""
+    return entry.part, entry.what, entry.judged_by, entry.measure
+
+
+def _name(path_or_repo: str | Path) -> str:
+    path = Path(path_or_repo).expanduser()
+    return path.resolve().name if path.exists() else str(path_or_repo)
+
+
+def _number(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f}"
+
+
+def _batched(samples: Iterator[Sample], size: int) -> Iterator[list[Sample]]:
+    while some := list(islice(samples, size)):
+        yield some
+
+
+def _reported(samples: Sequence[Sample], what: str, report: Report) -> Iterator[Sample]:
+    for done, sample in enumerate(samples, start=1):
+        yield sample
+        report(what, done, len(samples))

@@ -1,0 +1,1 @@
+"""What `refiner.benchmark` measures, agent by agent, and with which certainty."""

@@ -1,0 +1,466 @@
+"""The benchmark of refiners that are known: one is right about everything, one boasts, one does nothing."""
+
+# ruff: noqa: ARG002 (agents that do not look at everything that they are given)
+
+import json
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy.stats import kendalltau, spearmanr
+
+from editfhf import oracle
+from editfhf.errors import BadInput
+from editfhf.schema import DIMENSIONS, REGION_KINDS
+from generators.base import EditOutcome
+from refiner import benchmark as benchmarks
+from refiner.agents import Difference, FoundRegion, Pair, Perceived, RepairStep, Scores
+from refiner.benchmark import benchmark
+from refiner.benchmark_page import JSON_FILE, PAGE_FILE, page_of, read_benchmark, write_benchmark
+from refiner.data import Sample, content_hash, decode, read_samples
+from refiner.judge import SecondEvaluator
+from refiner.measures import entries as figures
+from refiner.measures import evaluation
+from refiner.measures.entries import THE_RUN
+from refiner.measures.evaluation import ONE_PERSON, EvaluationMeasures, ratings_of
+from refiner.measures.loop import AGAIN, BEST_OF_N, CLEAN, FLAWED, RESTORED, VOTERS, read_preferences, stratified
+from refiner.measures.perception import CEILING, ORACLE, agreement_of
+from refiner.measures.reasoning import BOTH, macro_f1, name_of
+from refiner.runs import AGENTS, RunRecord, TrainConfig
+from refiner.trace import Attempt, RefineTrace, TraceStep
+from tests.factories import photo
+from tests.refiner.tiny_dataset import tiny_dataset
+
+SECOND = "second evaluator"
+STEP = RepairStep("inpaint", (), "")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmark")
+    tiny_dataset(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def samples(root):
+    return read_samples(str(root / "dataset"), "test")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick():
+    """Fitted once for each set of edits, and fewer draws: it is other tests that are about intervals."""
+    fitted = {}
+    real = SecondEvaluator.fit
+
+    def fit(samples):
+        some = list(samples)
+        key = tuple(one.edit_id for one in some)
+        if key not in fitted:
+            fitted[key] = real(some)
+        return fitted[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SecondEvaluator, "fit", fit)
+        patch.setattr(figures, "N_DRAWS", 50)
+        figures._draws.cache_clear()
+        yield
+    figures._draws.cache_clear()
+
+
+class Told:
+    """Agents that know what people said of each edit, and say the same."""
+
+    def __init__(self, samples):
+        self.known = {content_hash(decode(one.edited).tobytes()): one for one in samples}
+
+    def of(self, pair: Pair) -> Sample | None:
+        return self.known.get(content_hash(pair.edited.tobytes()))
+
+    def perceive(self, pair):
+        told = self.of(pair)
+        return Perceived(
+            {kind: told.map_of(kind) for kind in REGION_KINDS},
+            {kind: float(told.is_present(kind)) for kind in REGION_KINDS},
+        )
+
+    def find_regions(self, pair, perceived):
+        return [
+            FoundRegion(one["kind"], one["flaw_type"], one["extent"], one["polygon"], one["description"], 0.9)
+            for one in self.of(pair).regions
+        ]
+
+    def name_region(self, pair, polygon, kind):
+        told = [one["flaw_type"] for one in self.of(pair).regions if (one["polygon"], one["kind"]) == (polygon, kind)]
+        return told[0] if told else ""
+
+    def plan(self, pair, regions):
+        return []
+
+    def evaluate(self, pair):
+        told = self.of(pair)
+        return Scores(dict(told.scores) if told else dict.fromkeys(DIMENSIONS, 50.0), dict.fromkeys(DIMENSIONS, 5.0))
+
+    def compare(self, before, after):
+        return Difference(0.0, 1.0, dict.fromkeys(DIMENSIONS, 0.0), dict.fromkeys(DIMENSIONS, 1.0))
+
+
+class Boaster(Told):
+    """Scores whatever is no edit of the dataset with 100."""
+
+    def evaluate(self, pair):
+        scores = super().evaluate(pair)
+        return scores if self.of(pair) else replace(scores, values=dict.fromkeys(DIMENSIONS, 100.0))
+
+
+class Known:
+    """A refiner that gives what `repair` makes of a pair, after `tries` candidates."""
+
+    def __init__(self, samples, repair=lambda pair: pair.edited, model=Told, agents=AGENTS, tries=1):
+        self.model = model(samples)
+        self.repair, self.tries = repair, tries
+        self.record = RunRecord.model_construct(
+            config=TrainConfig(agents=agents), simulated=True, procedural=True, models=[], tasks=[]
+        )
+
+    def refine_pair(self, pair):
+        image = self.repair(pair)
+        scores = [self.model.evaluate(pair), self.model.evaluate(replace(pair, edited=image))]
+        tried = Attempt(STEP, self.model.compare(pair, pair), "")
+        step = TraceStep(1, {}, {}, (), (), (tried,) * self.tries, scores[0], scores[1], True, "", {"action": 0.5})
+        return RefineTrace(pair.instruction, pair.source, [pair.edited, image], scores, 1, [step], "")
+
+
+def truths(root, samples):
+    """Content hash of an edited image → the truth about it."""
+    return {
+        content_hash(decode(one.edited).tobytes()): oracle.read(root / "campaign" / "oracle" / one.edit_id)
+        for one in samples
+    }
+
+
+@pytest.fixture(scope="module")
+def perfect(root, samples):
+    """Right about people, and gives the flawless image."""
+    known = truths(root, samples)
+    subject = Known(samples, lambda pair: known[content_hash(pair.edited.tobytes())].flawless)
+    return benchmark(str(root / "dataset"), subject, oracle=root / "campaign")
+
+
+def test_whoever_says_what_people_say_is_right_about_everything(perfect):
+    for kind in REGION_KINDS:
+        for measure in ("cc", "sim", "auc_judd", "pixel_ap", "image_auroc"):
+            assert perfect.figure("perception", kind, THE_RUN, measure, "people").value == pytest.approx(1, abs=1e-6)
+        assert perfect.figure("perception", kind, THE_RUN, "kld", "people").value == pytest.approx(0, abs=1e-6)
+        assert perfect.figure("perception", kind, THE_RUN, "clean_mse", "people").value == 0
+        assert perfect.figure("perception", kind, THE_RUN, "clean_empty", "people").value == 1
+    assert perfect.figure("reasoning", BOTH, THE_RUN, "region_f1").value == 1
+    for what in ("types of people's regions", "types of matched regions"):
+        assert perfect.figure("reasoning", what, THE_RUN, "accuracy").value == 1
+        assert perfect.figure("reasoning", what, THE_RUN, "macro_f1").value == 1
+    for name in DIMENSIONS:
+        assert perfect.figure("evaluation", name, THE_RUN, "srcc").value == pytest.approx(1)
+        assert perfect.figure("evaluation", name, THE_RUN, "pairwise_accuracy").value == 1
+        assert perfect.figure("evaluation", name, THE_RUN, "within_95").value == 1
+        assert perfect.figure("evaluation", name, THE_RUN, "rmse").value == pytest.approx(0, abs=0.01)
+
+
+def test_people_themselves_are_measured_against_what_was_really_broken(perfect):
+    for kind in REGION_KINDS:
+        people = perfect.figure("perception", kind, CEILING, "cc", ORACLE)
+        run = perfect.figure("perception", kind, THE_RUN, "cc", ORACLE)
+        prior = perfect.figure("perception", kind, "centre prior", "cc", ORACLE)
+        assert people.value == run.value
+        assert people.value > prior.value
+
+
+def test_a_refiner_that_gives_the_flawless_image_improves_every_flawed_edit(perfect):
+    assert perfect.figure("loop", FLAWED, THE_RUN, "improved", ORACLE).value == 1
+    assert perfect.figure("loop", FLAWED, THE_RUN, "harmed", ORACLE).value == 0
+    for name in DIMENSIONS:
+        assert perfect.figure("loop", FLAWED, THE_RUN, f"change_{name}", ORACLE).value > 0
+    restored = perfect.figure("loop", FLAWED, RESTORED, "change_instruction_following", ORACLE).value
+    assert restored < -20
+
+
+def test_the_evaluator_that_steered_the_loop_has_no_word_about_it(root, samples):
+    judged = [
+        benchmark(str(root / "dataset"), Known(samples, lambda pair: pair.edited[:, ::-1].copy(), model))
+        for model in (Told, Boaster)
+    ]
+    loops = [[one for one in result.entries if one.part == "loop"] for result in judged]
+    assert loops[0] == loops[1]
+    assert {one.judged_by for one in loops[0]} == {SECOND, "pixels"}
+    for name in DIMENSIONS:
+        srcc = judged[0].figure("evaluation", name, SECOND, "srcc").value
+        assert f"{name.replace('_', ' ')} SRCC {srcc:.2f}" in judged[0].judges[SECOND]
+
+
+def test_a_loop_that_gives_the_input_back_improves_nothing_and_harms_nothing(root, samples):
+    result = benchmark(str(root / "dataset"), Known(samples), oracle=root / "campaign")
+    for judge in (SECOND, ORACLE):
+        assert result.figure("loop", FLAWED, THE_RUN, "unchanged", judge).value == 1
+        assert result.figure("loop", FLAWED, THE_RUN, "improved", judge).value == 0
+        assert result.figure("loop", FLAWED, THE_RUN, "harmed", judge).value == 0
+    assert result.figure("loop", FLAWED, THE_RUN, "untouched").value == 1
+    by_people = benchmark(str(root / "dataset"), Known(samples))
+    assert by_people.figure("loop", CLEAN, THE_RUN, "untouched").value == 1
+    assert by_people.figure("loop", CLEAN, RESTORED, "untouched").value == 0
+    assert by_people.figure("loop", CLEAN, THE_RUN, "untouched").n == sum(one.is_clean() for one in samples)
+
+
+def test_a_loop_that_ruins_images_harms_all(root, samples):
+    def ruin(pair):
+        return np.random.default_rng(0).integers(0, 256, pair.edited.shape, dtype=np.uint8)
+
+    result = benchmark(str(root / "dataset"), Known(samples, ruin), oracle=root / "campaign", limit=5)
+    assert result.figure("loop", FLAWED, THE_RUN, "harmed", ORACLE).value == 1
+    assert result.counts["edits_refined"] == 5
+    assert any("5 of" in note for note in result.notes)
+
+
+class Painter:
+    """Makes each image all of the seed's grey."""
+
+    id, revision = "test/painter", "1"
+
+    def edit(self, requests):
+        return [EditOutcome("image", Image.new("RGB", one.source.size, (10 * one.seed,) * 3)) for one in requests]
+
+
+def test_editing_again_and_the_best_of_as_many_as_the_loop_tried_stand_beside_it(root, samples):
+    class LikesGrey(Told):
+        def evaluate(self, pair):
+            scores = super().evaluate(pair)
+            is_30 = bool((pair.edited == 30).all())
+            return replace(scores, values=dict.fromkeys(DIMENSIONS, 100.0)) if is_30 else scores
+
+    seen = {}
+    real = benchmarks.images_of
+
+    def spy(pair, *arguments):
+        seen.update(real(pair, *arguments))
+        return seen
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(benchmarks, "images_of", spy)
+        subject = Known(samples, model=LikesGrey, tries=3)
+        result = benchmark(str(root / "dataset"), subject, editor=Painter(), limit=3)
+    assert int(seen[AGAIN].mean()) == 10
+    assert int(seen[BEST_OF_N].mean()) == 30
+    assert result.figure("loop", FLAWED, BEST_OF_N, "harmed", SECOND).n > 0
+    assert result.counts["candidates_tried_for_one"] == 3
+
+
+def test_what_the_run_was_not_trained_for_is_left_out(root, samples):
+    result = benchmark(str(root / "dataset"), Known(samples, agents=("evaluation",)))
+    assert {one.part for one in result.entries} == {"evaluation"}
+    assert any("without perception and reasoning" in note for note in result.notes)
+
+
+def test_only_some_edits_can_be_measured_on(root, samples):
+    chosen = [one.edit_id for one in samples[:8]]
+    result = benchmark(str(root / "dataset"), Known(samples), only=chosen, limit=1)
+    assert result.counts["edits"] == 8
+    with pytest.raises(BadInput, match="2 judged edits"):
+        benchmark(str(root / "dataset"), Known(samples), only=chosen[:2])
+
+
+def test_people_who_chose_blindly_are_believed(root, samples, tmp_path):
+    file = tmp_path / "preferences.csv"
+    flawed = [one.edit_id for one in samples if not one.is_clean()]
+    rows = [f"{one},{choice}" for one in flawed[:-1] for choice in ("after", "after", "before")]
+    rows += [f"{flawed[-1]},{choice}" for choice in ("before", "tie")]
+    file.write_text("edit_id,preferred\n" + "\n".join(rows) + "\n")
+    subject = Known(samples, lambda pair: 255 - pair.edited)
+    result = benchmark(str(root / "dataset"), subject, preferences=file)
+    n = len(flawed)
+    assert result.figure("loop", FLAWED, THE_RUN, "improved", VOTERS).value == pytest.approx((n - 1) / n)
+    assert result.figure("loop", FLAWED, THE_RUN, "harmed", VOTERS).value == pytest.approx(1 / n)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("edit_id,choice\na,after\n", "no column preferred"),
+        ("edit_id,preferred\na,tie\na,later\n", "line 3: preferred is 'later'"),
+        ("edit_id,preferred\nz,after\n", "no edit 'z'"),
+        ("edit_id,preferred\n", "holds no preferences"),
+        ("", "no column edit_id"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_preferences_that_are_not_understood_are_refused_in_a_sentence(text, sentence, tmp_path):
+    file = tmp_path / "preferences.csv"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(BadInput, match=sentence):
+        read_preferences(file, ["a", "b"])
+
+
+def test_the_ceiling_is_each_rater_left_out_in_turn(root, samples, monkeypatch):
+    """With gaps, and raters of different strictness; by loops over raters and edits."""
+    monkeypatch.setattr(evaluation, "BASELINES", {})
+    random = np.random.default_rng(3)
+    many = [fake_sample(number, random) for number in range(40)]
+    rows = []
+    for one in many:
+        for number, rater in enumerate("abcde"):
+            for name, score in one.scores.items():
+                if random.random() < 0.7:
+                    said = round(score / 20 + random.normal() + number) * 20.0
+                    rows.append({"edit_id": one.edit_id, "annotator": rater, "dimension": name, "score": said})
+    ratings = pd.DataFrame(rows)
+    measures = EvaluationMeasures()
+    measures.add_people(ratings, many)
+    entries = {
+        (one.what, one.measure): one.figure.value
+        for one in measures.entries()
+        if (one.method, one.group) == (ONE_PERSON, "all")
+    }
+    for name in DIMENSIONS:
+        said = {(row["edit_id"], row["annotator"]): row["score"] for row in rows if row["dimension"] == name}
+        found = []
+        for rater in "abcde":
+            own, others = [], []
+            for one in many:
+                rest = [
+                    said[one.edit_id, other] for other in "abcde" if other != rater and (one.edit_id, other) in said
+                ]
+                if (one.edit_id, rater) in said and rest:
+                    own.append(said[one.edit_id, rater])
+                    others.append(sum(rest) / len(rest))
+            found.append((len(own), spearmanr(own, others).statistic, kendalltau(own, others).statistic))
+        weights = [n for n, _, _ in found]
+        assert entries[name, "srcc"] == pytest.approx(np.average([one[1] for one in found], weights=weights))
+        assert entries[name, "krcc"] == pytest.approx(np.average([one[2] for one in found], weights=weights))
+
+
+def fake_sample(number: int, random: np.random.Generator) -> Sample:
+    scores = {name: float(random.uniform(0, 100)) for name in DIMENSIONS}
+    return Sample(
+        f"edit{number}", f"photo{number // 4}", b"", b"", "do it", "task", "group", f"model{number % 2}", scores, {},
+        [], {}, 3,
+    )  # fmt: skip
+
+
+def test_scores_of_other_edits_agree_with_nothing(monkeypatch):
+    monkeypatch.setattr(evaluation, "BASELINES", {})
+    random = np.random.default_rng(5)
+    many = [fake_sample(number, random) for number in range(400)]
+    measures = EvaluationMeasures()
+    empty = Pair(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3), np.uint8), "")
+    for one, other in zip(many, many[200:] + many[:200], strict=True):
+        measures.add(one, empty, Scores(dict(other.scores), dict.fromkeys(DIMENSIONS, 30.0)), {})
+    entries = {(one.what, one.measure): one.figure for one in measures.entries() if one.group == "all"}
+    for name in DIMENSIONS:
+        assert abs(entries[name, "srcc"].value) < 0.15
+        assert entries[name, "srcc"].low < entries[name, "srcc"].value < entries[name, "srcc"].high
+        assert entries[name, "pairwise_accuracy"].value == pytest.approx(0.5, abs=0.1)
+        # |x − y| of two uniform numbers is below 58.8 with probability 1 − 0.412².
+        assert entries[name, "within_95"].value == pytest.approx(0.83, abs=0.06)
+
+
+def test_ratings_are_brought_to_one_scale(root, samples):
+    table = ratings_of(str(root / "dataset"))
+    assert set(table["score"]) <= {25.0, 75.0, 100.0}  # 2, 4 and 5 of 1 to 5
+    assert set(table["edit_id"]) == {one.edit_id for one in samples}
+
+
+def test_a_map_of_another_image_agrees_little_and_an_empty_one_not_at_all():
+    truth = np.zeros((40, 60), np.float32)
+    truth[5:15, 5:20] = 1
+    assert agreement_of(truth, truth)["cc"] == pytest.approx(1)
+    assert agreement_of(truth[::-1, ::-1].copy(), truth)["cc"] < 0
+    empty = agreement_of(np.zeros_like(truth), truth)
+    assert (empty["cc"], empty["nss"], empty["auc_judd"]) == (0, 0, 0.5)
+    assert np.isnan(agreement_of(truth, np.ones_like(truth))["auc_judd"])
+
+
+def test_macro_f1_agrees_with_counting():
+    random = np.random.default_rng(1)
+    told, called = random.choice(list("abcd"), 60), random.choice(list("abce"), 60)
+    scores = []
+    for name in sorted(set(told)):
+        right = sum(t == c == name for t, c in zip(told, called, strict=True))
+        precision = right / max(1, Counter(called)[name])
+        recall = right / Counter(told)[name]
+        scores.append(2 * precision * recall / (precision + recall) if right else 0.0)
+    assert macro_f1(told, called) == pytest.approx(sum(scores) / len(scores))
+    assert np.isnan(macro_f1(np.array([]), np.array([])))
+
+
+def test_an_agent_that_only_reads_maps_is_shown_the_region_that_people_drew():
+    class Reader:
+        def find_regions(self, pair, perceived):
+            (rows, columns) = np.nonzero(perceived.maps["artifact"])
+            left, right, top, bottom = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
+            self.seen = [round(float(one) / 480, 2) for one in (left, top, right, bottom)]
+            return [FoundRegion("artifact", "garbled_text", "region", BOX, "", 0.5)]
+
+    BOX = [[[0.25, 0.5], [0.75, 0.5], [0.75, 1.0], [0.25, 1.0]]]  # noqa: N806
+    reader, pair = Reader(), Pair(photo(40, 1), photo(40, 1), "do it")
+    assert name_of(reader, pair, BOX, "artifact") == "garbled_text"
+    assert reader.seen == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_a_limited_loop_sees_every_group_of_tasks_and_clean_edits():
+    random = np.random.default_rng(0)
+    groups, marks = ["many"] * 90 + ["few"] * 10, [[{}], [{}], []] * 34
+    many = [
+        replace(fake_sample(number, random), task_group=group, regions=mark)
+        for number, (group, mark) in enumerate(zip(groups, marks, strict=False))
+    ]
+    chosen = stratified(many, 16, seed=1)
+    # Four of each, but for clean edits of the small group: it has three.
+    counts = Counter((one.task_group, one.is_clean()) for one in chosen)
+    assert counts["few", True] == 3
+    assert {counts["few", False], counts["many", True], counts["many", False]} == {4, 5}
+    assert len(chosen) == len({one.edit_id for one in chosen}) == 16
+    assert stratified(many, 16, seed=1) == chosen
+    assert stratified(many, None, seed=1) == many
+
+
+def test_the_page_and_the_json_say_the_same_and_need_nothing_else(perfect, tmp_path):
+    page = write_benchmark(tmp_path / "run", perfect)
+    assert page == tmp_path / "run" / PAGE_FILE
+    assert read_benchmark(tmp_path / "run") == perfect
+    text = page.read_text()
+    assert "simulated by a program" in text
+    assert "procedural image operations" in text
+    assert "http" not in text.replace("http://www.w3.org", "")
+    assert json.loads((tmp_path / "run" / JSON_FILE).read_text())["seed"] == 0
+    (tmp_path / "run" / JSON_FILE).write_text("{}")
+    with pytest.raises(BadInput, match="again"):
+        read_benchmark(tmp_path / "run")
+
+
+def test_names_cannot_write_html(perfect):
+    text = page_of(replace(perfect, run="<script>alert(1)</script>", notes=["<b>"]))
+    assert "<script>" not in text
+    assert "&lt;b&gt;" in text
+
+
+def test_rows_for_the_console_have_one_shape_and_keep_rivals_together(perfect):
+    rows = perfect.rows()
+    assert len({tuple(row) for row in rows}) == 1
+    questions = [(row["part"], row["what"], row["judged_by"], row["measure"]) for row in rows]
+    assert sum(a != b for a, b in pairwise(questions)) == len(set(questions)) - 1
+
+
+def test_a_workspace_without_truth_is_refused_in_a_sentence(root, samples, tmp_path):
+    with pytest.raises(BadInput, match="holds no truth"):
+        benchmark(str(root / "dataset"), Known(samples), oracle=tmp_path)
+
+
+def test_a_run_that_was_really_trained_is_measured_from_its_folder(dataset, run):
+    result = benchmark(str(dataset), run, limit=2)
+    assert {one.part for one in result.entries} == {"perception", "reasoning", "evaluation", "loop"}
+    assert (result.run, result.dataset) == (run.name, dataset.name)
+    # Three people who agree, on two kinds of edits: who learned anything at all beats guessing.
+    assert result.figure("perception", "artifact", THE_RUN, "cc").value > 0.3
+    assert result.figure("evaluation", "perceptual_quality", THE_RUN, "srcc").value > 0.3
+    assert json.loads(json.dumps(result.rows(), allow_nan=False))
