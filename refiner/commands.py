@@ -121,7 +121,7 @@ def benchmark(
     with console.progress("Measuring") as bar:
         result = benchmarks.benchmark(
             dataset,
-            _open(run, editor),
+            run,
             oracle=Path(oracle) if oracle else None,
             editor=_editor(editor),
             preferences=Path(preferences) if preferences else None,

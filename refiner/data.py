@@ -84,6 +84,10 @@ class Sample:
             region["kind"] == kind and region["support"] >= max(2, MAJORITY * self.n_people) for region in self.regions
         )
 
+    def is_marked(self, kind: str) -> bool:
+        """Whether anybody marked a flaw of this kind."""
+        return any(region["kind"] == kind for region in self.regions)
+
     def variance_of_mean(self, dimension: str) -> float:
         """The variance of the opinion score itself, that comes of few people having rated; 0 where one did."""
         deviation = self.deviations[dimension]

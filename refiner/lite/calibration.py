@@ -14,6 +14,7 @@ from refiner.data import Sample
 from refiner.lite.features import PairFeatures
 from refiner.lite.metrics import predict
 from refiner.lite.network import LiteNetwork
+from refiner.lite.planes import edit_distance
 from refiner.lite.reasons import Reason, reasons_of
 from refiner.lite.regions import regions_of_map
 from refiner.lite.targets import Target
@@ -22,7 +23,9 @@ FALSE_ALARMS = 0.05  # share of edits without a flaw of a kind that may get a ma
 CONFIDENCE = 1.28  # standard deviations: 90 % of a normal distribution lie above minus that
 MATCHED = 0.5  # intersection over union of a region that was found
 THRESHOLDS = np.round(np.arange(0.1, 0.65, 0.05), 2)  # share of people, from which a pixel belongs to a region
-SMALLEST_NOISE = 2.0  # points of 100: nobody can tell edits apart more finely
+SMALLEST_NOISE = 2.0  # points of 100: no score is known more finely
+LEAST_PAIR_ERROR = 0.05  # points for each unit of distance
+TYPICAL_DISTANCE = 10.0  # of two edits of one photo
 MOST_REASONS = 400  # kept of the training split for retrieval
 
 
@@ -33,7 +36,8 @@ class Calibration(BaseModel):
         presence: kind → the presence from which an image gets a map. threshold: kind → of regions on the map.
         whole: the probability from which a flaw without a place is reported.
         std: dimension → standard deviation of the error of a score, in points of 100.
-        half_width, noise: of the paired difference of two edits of one photo and task (`Difference`).
+        pair_error: `mean` and dimension → how fast the error of a paired difference grows, in points of 100 for each
+            unit of `planes.edit_distance` between the two images.
         reasons: people's words for flaws in the training split.
     """
 
@@ -43,8 +47,7 @@ class Calibration(BaseModel):
     threshold: dict[str, float]
     whole: float
     std: dict[str, float]
-    half_width: float
-    noise: dict[str, float]
+    pair_error: dict[str, float]
     reasons: list[Reason]
 
 
@@ -59,11 +62,12 @@ def calibrate(
         presence.append(torch.sigmoid(output.presence).numpy())
         scores.append(output.scores.numpy() * 100)
         whole.append(torch.sigmoid(output.whole).numpy())
-    seen, there = np.concatenate(presence), np.stack([one.presence for one in targets])
+    seen = np.concatenate(presence)
     judged, told = np.concatenate(scores), 100 * np.stack([one.scores for one in targets])
     all_maps = np.concatenate(maps)
-    gates = {kind: _gate(seen[:, number], there[:, number]) for number, kind in enumerate(REGION_KINDS)}
-    half_width, noise = _paired_noise(validation, judged, told)
+    # Empty maps are for edits on which nobody marked anything of that kind.
+    marked = np.array([[one.is_marked(kind) for kind in REGION_KINDS] for one in validation], float)
+    gates = {kind: _gate(seen[:, number], marked[:, number]) for number, kind in enumerate(REGION_KINDS)}
     return Calibration(
         presence=gates,
         threshold={
@@ -75,8 +79,7 @@ def calibrate(
             name: float(max(SMALLEST_NOISE, np.sqrt(np.mean((judged[:, number] - told[:, number]) ** 2))))
             for number, name in enumerate(DIMENSIONS)
         },
-        half_width=half_width,
-        noise=noise,
+        pair_error=_pair_error(validation, features, judged, told),
         reasons=reasons_of(train, MOST_REASONS),
     ).model_dump(mode="json")
 
@@ -122,24 +125,34 @@ def n_matched(found: Sequence[Any], wanted: Sequence[Any]) -> int:
     return len(match(found, wanted, MATCHED))
 
 
-def _paired_noise(samples: Sequence[Sample], judged: np.ndarray, told: np.ndarray) -> tuple[float, dict[str, float]]:
-    """How far the difference of two edits' scores may be off, the scatter of people's own scores taken out.
+def _pair_error(
+    samples: Sequence[Sample], features: Sequence[PairFeatures], judged: np.ndarray, told: np.ndarray
+) -> dict[str, float]:
+    """How fast the error of the difference of two edits' scores grows with how different the two images are.
 
-    Edits of one photo by one instruction differ in their flaws, as an image before and after a repair does.
+    Edits of one photo by one instruction differ in their flaws, as an image before and after a repair does; two that
+    hardly differ are hardly misjudged against each other. The model: variance of the error = people's own scatter +
+    (k × distance)²; k by moments over the pairs of the validation split.
     """
     groups = defaultdict(list)
     for number, sample in enumerate(samples):
         groups[sample.group].append(number)
     pairs = [pair for group in groups.values() for pair in combinations(group, 2)]
-    if not pairs:
-        spread = np.sqrt(2 * np.mean((judged - told) ** 2, axis=0))
-        mean = float(spread.mean())
-    else:
-        left, right = (np.array(side) for side in zip(*pairs, strict=True))
-        errors = (judged[left] - judged[right]) - (told[left] - told[right])
-        variance = np.array([[sample.variance_of_mean(name) for name in DIMENSIONS] for sample in samples])
-        people = (variance[left] + variance[right]).mean(axis=0)
-        spread = np.sqrt(np.maximum((errors**2).mean(axis=0) - people, SMALLEST_NOISE**2))
-        # Of the mean of three scores, whose people's errors are independent.
-        mean = float(np.sqrt(max((errors.mean(axis=1) ** 2).mean() - people.sum() / 9, SMALLEST_NOISE**2)))
-    return CONFIDENCE * mean, {name: float(value) for name, value in zip(DIMENSIONS, spread, strict=True)}
+    if not pairs:  # as far apart as any two edits may be
+        spread = np.sqrt(2 * np.mean((judged - told) ** 2, axis=0)) / TYPICAL_DISTANCE
+        return {"mean": float(spread.mean()), **dict(zip(DIMENSIONS, map(float, spread), strict=True))}
+    left, right = (np.array(side) for side in zip(*pairs, strict=True))
+    distance = np.array([edit_distance(features[i].planes, features[j].planes) for i, j in pairs])
+    errors = (judged[left] - judged[right]) - (told[left] - told[right])
+    variance = np.array([[sample.variance_of_mean(name) for name in DIMENSIONS] for sample in samples])
+    people = variance[left] + variance[right]
+    found = {"mean": _growth(errors.mean(axis=1), people.sum(axis=1) / 9, distance)}
+    for number, name in enumerate(DIMENSIONS):
+        found[name] = _growth(errors[:, number], people[:, number], distance)
+    return found
+
+
+def _growth(errors: np.ndarray, people: np.ndarray, distance: np.ndarray) -> float:
+    """The k of `_pair_error`, for one score. People's errors in three dimensions are taken for independent."""
+    above = ((errors**2 - people) * distance**2).sum() / max(float((distance**4).sum()), 1e-9)
+    return float(max(LEAST_PAIR_ERROR, np.sqrt(max(above, 0.0))))

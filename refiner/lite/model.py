@@ -15,9 +15,10 @@ from editfhf.flaws import FLAW_TYPES
 from editfhf.schema import DIMENSIONS, REGION_KINDS, Polygon
 from refiner.agents import Difference, FoundRegion, Pair, Perceived, RepairStep, Scores
 from refiner.lite.backbone import image_features
-from refiner.lite.calibration import Calibration
+from refiner.lite.calibration import CONFIDENCE, Calibration
 from refiner.lite.features import PairFeatures, features_of_pair
 from refiner.lite.network import Batch, LiteNetwork, Output
+from refiner.lite.planes import edit_distance
 from refiner.lite.planning import make_plan
 from refiner.lite.reasons import composed_reason, retrieved_reason
 from refiner.lite.regions import regions_of_map
@@ -41,7 +42,7 @@ class LiteModel:
         self, record: RunRecord, network: LiteNetwork, calibration: Calibration, retrieve: bool = False
     ) -> None:
         self.record, self.network, self.calibration, self.retrieve = record, network.eval(), calibration, retrieve
-        self._outputs: OrderedDict[tuple[int, int, str], tuple[Pair, Output]] = OrderedDict()
+        self._outputs: OrderedDict[tuple[int, int, str], tuple[Pair, Output, np.ndarray]] = OrderedDict()
         self._sources: OrderedDict[int, tuple[np.ndarray, dict[int, np.ndarray]]] = OrderedDict()
 
     @classmethod
@@ -98,6 +99,11 @@ class LiteModel:
                 regions.append(FoundRegion(kind, flaw_type, "region", polygon, reason, round(confidence, 4)))
         return sorted([*regions, *self._without_place(output, pair)], key=lambda region: -region.confidence)
 
+    def name_region(self, pair: Pair, polygon: Polygon, kind: str) -> str:
+        """The flaw type of a region that somebody else drew."""
+        self._require("reasoning")
+        return self._name(self._output(pair), polygon, REGION_KINDS.index(kind))
+
     def plan(self, pair: Pair, regions: Sequence[FoundRegion]) -> list[RepairStep]:  # noqa: ARG002
         return make_plan(regions)
 
@@ -113,7 +119,10 @@ class LiteModel:
     def compare(self, before: Pair, after: Pair) -> Difference:
         first, second = self.evaluate(before), self.evaluate(after)
         dimensions = {name: second.values[name] - first.values[name] for name in DIMENSIONS}
-        return Difference(second.mean - first.mean, self.calibration.half_width, dimensions, self.calibration.noise)
+        distance = edit_distance(self._planes(before), self._planes(after))
+        error = {name: CONFIDENCE * growth * distance for name, growth in self.calibration.pair_error.items()}
+        half_width = error.pop("mean")
+        return Difference(second.mean - first.mean, half_width, dimensions, error)
 
     # One forward pass
 
@@ -127,16 +136,23 @@ class LiteModel:
             _remember(self._sources, key, known)
         return features_of_pair(pair, self.record.config.backbone, source=known[1])
 
+    def _planes(self, pair: Pair) -> np.ndarray:
+        return self._seen(pair)[1]
+
     def _output(self, pair: Pair) -> Output:
+        return self._seen(pair)[0]
+
+    def _seen(self, pair: Pair) -> tuple[Output, np.ndarray]:
         key = (id(pair.source), id(pair.edited), pair.instruction)
         known = self._outputs.get(key)
         # An id alone may be another array's by now.
         if known is not None and known[0].edited is pair.edited and known[0].source is pair.source:
-            return known[1]
+            return known[1], known[2]
+        features = self.features(pair)
         with torch.inference_mode():
-            output = self.network(Batch.of([self.features(pair)]))
-        _remember(self._outputs, key, (pair, output))
-        return output
+            output = self.network(Batch.of([features]))
+        _remember(self._outputs, key, (pair, output, features.planes))
+        return output, features.planes
 
     def _name(self, output: Output, polygon: Polygon, kind: int) -> str:
         mask = torch.from_numpy(soft_mask(polygon))[None]

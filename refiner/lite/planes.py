@@ -61,6 +61,12 @@ def compare(source: np.ndarray, edited: np.ndarray, expectation: Expectation) ->
     return stacked.reshape(len(NAMES), PLANE_SIDE, CELL, PLANE_SIDE, CELL).mean(axis=(2, 4)).astype(np.float32)
 
 
+def edit_distance(planes: np.ndarray, others: np.ndarray) -> float:
+    """How different two edited images look, from their planes: the root of the mean squared CIE76 ΔE."""
+    change = 50 * (planes[:3] - others[:3])  # L*a*b* of the edited image come first, divided by 50
+    return float(np.sqrt((change**2).sum(axis=0).mean()))
+
+
 def statistics(planes: np.ndarray) -> np.ndarray:
     """`STATISTICS` of every plane: float32, shape (len(NAMES) × len(STATISTICS),)."""
     flat = planes.reshape(len(planes), -1)

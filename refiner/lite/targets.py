@@ -15,6 +15,7 @@ from refiner.lite.network import Batch
 from refiner.lite.planes import NAMES, PLANE_SIDE
 
 CELL_SIDE = PLANE_SIDE // 2  # of `Output.cells`
+FOLLOWS = "instruction_following"
 TYPE_NUMBER = {flaw.id: number for number, flaw in enumerate(FLAW_TYPES)}
 
 
@@ -25,6 +26,8 @@ class Targets:
     Attributes:
         maps: (n, 2, PLANE_SIDE, PLANE_SIDE), 0..1. presence: (n, 2), 0 or 1. scores: (n, 3), 0..1.
         whole: (n, flaw types): share of people who said that such a flaw is everywhere or that something is missing.
+        looked: (n,), whether people looked at it (an unedited photo is taught too, and nobody looked at that).
+        known: (n, 3), which scores are known.
         groups: (n,), whole numbers: edits of one photo by one instruction share one.
         masks: (regions, CELL_SIDE, CELL_SIDE); owners, types, weights: (regions,).
     """
@@ -33,6 +36,8 @@ class Targets:
     presence: Tensor
     scores: Tensor
     whole: Tensor
+    looked: Tensor
+    known: Tensor
     groups: Tensor
     masks: Tensor
     owners: Tensor
@@ -50,6 +55,19 @@ class Target:
     whole: np.ndarray
     regions: list[tuple[np.ndarray, int, float]]
     group: str
+    looked: bool = True
+
+    @classmethod
+    def unedited(cls, group: str, follows: float) -> "Target":
+        """The photo itself as an answer to an instruction: nobody marked or rated it, but it cannot have followed.
+
+        Args:
+            follows: the score of instruction following that it gets, 0..1.
+        """
+        scores = np.array([follows if name == FOLLOWS else np.nan for name in DIMENSIONS], np.float32)
+        maps = np.zeros((len(REGION_KINDS), PLANE_SIDE, PLANE_SIDE), np.float32)
+        nothing = np.zeros(len(FLAW_TYPES), np.float32)
+        return cls(maps, np.zeros(len(REGION_KINDS), np.float32), scores, nothing, [], group, looked=False)
 
     @classmethod
     def of(cls, sample: Sample) -> "Target":
@@ -80,6 +98,7 @@ def soft_mask(polygon: list[list[list[float]]]) -> np.ndarray:
 
 def collate(targets: Sequence[Target]) -> Targets:
     """The targets of a batch."""
+    scores = np.stack([one.scores for one in targets])
     regions = [(place, *region) for place, one in enumerate(targets) for region in one.regions]
     masks = (
         np.stack([mask for _, mask, _, _ in regions]) if regions else np.zeros((0, CELL_SIDE, CELL_SIDE), np.float32)
@@ -87,8 +106,10 @@ def collate(targets: Sequence[Target]) -> Targets:
     return Targets(
         torch.from_numpy(np.stack([one.maps for one in targets])),
         torch.from_numpy(np.stack([one.presence for one in targets])),
-        torch.from_numpy(np.stack([one.scores for one in targets])),
+        torch.from_numpy(np.nan_to_num(scores)),
         torch.from_numpy(np.stack([one.whole for one in targets])),
+        torch.tensor([one.looked for one in targets]),
+        torch.from_numpy(np.isfinite(scores)),
         torch.from_numpy(np.unique([one.group for one in targets], return_inverse=True)[1]),
         torch.from_numpy(masks),
         torch.tensor([place for place, *_ in regions], dtype=torch.long),
@@ -110,7 +131,8 @@ def flip(features: Batch, targets: Targets) -> tuple[Batch, Targets]:
             features.text,
         ),
         Targets(
-            targets.maps.flip(-1), targets.presence, targets.scores, targets.whole, targets.groups,
+            targets.maps.flip(-1), targets.presence, targets.scores, targets.whole, targets.looked,
+            targets.known, targets.groups,
             targets.masks.flip(-1), targets.owners, targets.types, targets.weights,
         ),
     )  # fmt: skip

@@ -26,18 +26,19 @@ RANK_MARGIN = 0.02
 
 def terms(network: LiteNetwork, output: Output, targets: Targets) -> dict[str, Tensor]:
     """Every loss of a batch, by name, not weighted."""
-    logits, maps = output.maps.flatten(0, 1), targets.maps.flatten(0, 1)
+    seen = targets.looked
+    logits, maps = output.maps[seen].flatten(0, 1), targets.maps[seen].flatten(0, 1)
     found = {
         "map_bce": losses.bce_map(logits, maps).mean(),
         "map_kl": losses.kl_map(logits, maps).mean(),
         "map_cc": losses.cc_map(logits, maps).mean(),
         "map_l1": losses.l1_map(logits, maps).mean(),
-        "presence": functional.binary_cross_entropy_with_logits(output.presence, targets.presence),
-        "whole": functional.binary_cross_entropy_with_logits(output.whole, targets.whole),
-        "huber": losses.huber(output.scores, targets.scores, HUBER_DELTA),
+        "presence": functional.binary_cross_entropy_with_logits(output.presence[seen], targets.presence[seen]),
+        "whole": functional.binary_cross_entropy_with_logits(output.whole[seen], targets.whole[seen]),
+        "huber": losses.huber(output.scores[targets.known], targets.scores[targets.known], HUBER_DELTA),
         "paired": _paired(output.scores, targets),
-        "rank": losses.pairwise_rank(output.scores, targets.scores, RANK_MARGIN),
-        "plcc": losses.plcc(output.scores, targets.scores),
+        "rank": losses.pairwise_rank(output.scores[seen], targets.scores[seen], RANK_MARGIN),
+        "plcc": losses.plcc(output.scores[seen], targets.scores[seen]),
     }
     if len(targets.owners):
         named = within_kind(network.name_regions(output, targets.masks, targets.owners), KIND_OF_TYPE[targets.types])
@@ -52,7 +53,9 @@ def _paired(scores: Tensor, targets: Targets) -> Tensor:
     left, right = torch.nonzero(same.triu(diagonal=1), as_tuple=True)
     if not len(left):
         return scores.sum() * 0
-    return losses.huber(scores[left] - scores[right], targets.scores[left] - targets.scores[right], HUBER_DELTA)
+    known = targets.known[left] & targets.known[right]
+    predicted, told = scores[left] - scores[right], targets.scores[left] - targets.scores[right]
+    return losses.huber(predicted[known], told[known], HUBER_DELTA)
 
 
 def within_kind(logits: Tensor, kinds: Tensor) -> Tensor:

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from editfhf.schema import DIMENSIONS, REGION_KINDS
-from refiner.data import Sample
+from refiner.data import Sample, decode
 from refiner.lite.calibration import calibrate
-from refiner.lite.features import FeatureCache, features_of_samples
+from refiner.lite.features import FeatureCache, PairFeatures, features_of_samples
 from refiner.lite.metrics import measure
 from refiner.lite.network import Batch, LiteNetwork, NetworkSize
-from refiner.lite.targets import Target, collate, flip
+from refiner.lite.planes import compare, statistics
+from refiner.lite.targets import FOLLOWS, Target, collate, flip
 from refiner.lite.terms import WEIGHTS, terms
 from refiner.runs import TrainConfig
 from refiner.train import Report, Tensors, progress_of
@@ -24,6 +25,7 @@ WARM_UP = 0.15  # share of all steps in which the learning rate rises
 LAST_RATE = 0.02  # of the learning rate, at the end of its cosine
 CLIP = 1.0  # norm of the gradient
 AVERAGED = 0.98  # of the running mean of the weights stays at each step: about the last fifty steps count
+UNEDITED = 0.05  # quantile of the training scores that an unedited photo gets for instruction following
 MIRRORED = 0.5  # share of batches that are shown mirrored
 NAMES_A_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
@@ -55,8 +57,9 @@ class LiteTrainee:
         self._train = features_of_samples(train, features, track)
         self._validation = features_of_samples(validation, features, track)
         self._targets = [Target.of(one) for one in train]
+        self._add_unedited(train)
         self._validation_targets = [Target.of(one) for one in validation]
-        self._sided = np.array([bool(NAMES_A_SIDE.search(one.instruction)) for one in train])
+        self._sided = np.array([bool(NAMES_A_SIDE.search(text)) for text in self._texts])
         self._samples = train
         torch.manual_seed(config.seed)
         self.network = LiteNetwork(size_of(config, len(self._train[0].expectation.vector)))
@@ -66,6 +69,24 @@ class LiteTrainee:
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         self._weights = {name: weight for agent in config.agents for name, weight in WEIGHTS[agent].items()}
+
+    def _add_unedited(self, train: Sequence[Sample]) -> None:
+        """For each photo and instruction, the photo itself as the edit: it cannot have followed.
+
+        Edits that a repair brings back to the photo are rare among those that models make; without this the evaluation
+        takes a photo without a flaw for a good edit.
+        """
+        follows = float(np.quantile([one.scores[DIMENSIONS.index(FOLLOWS)] for one in self._targets], UNEDITED))
+        self._texts = [one.instruction for one in train]
+        for group, number in {one.group: number for number, one in enumerate(train)}.items():
+            edited = self._train[number]
+            photo = decode(train[number].source)
+            planes = compare(photo, photo, edited.expectation)
+            self._train.append(
+                PairFeatures(edited.source, edited.source, planes, statistics(planes), edited.expectation)
+            )
+            self._targets.append(Target.unedited(group, follows))
+            self._texts.append(train[number].instruction)
 
     def batches(self, epoch: int) -> Iterator[tuple[np.ndarray, bool]]:
         """Indices of the samples of each batch, and whether it is shown mirrored.
