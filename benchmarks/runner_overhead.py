@@ -1,4 +1,4 @@
-"""What the runner costs beside a bare loop over the same model: `python benchmarks/runner_overhead.py`.
+"""What the runner costs beside a bare loop over the same model: `python benchmarks/runner_overhead.py [PHOTOS]`.
 
 The peer is what one would write in a script: open the photo, call the model, save a PNG, one after the other. Both are
 whole processes, imports and loading included, on the same photos of a megapixel. Two models: one that takes a second
@@ -32,10 +32,10 @@ for number, (photo, instruction, seed, params) in enumerate(json.loads(sys.stdin
 """
 
 
-def main() -> None:
+def main(photos: int = 34) -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, seconds, photos in (("1 s an image", 1.0, 34), ("no time", 0.0, 34)):
+        for name, seconds in (("1 s an image", 1.0), ("no time", 0.0)):
             root = make_campaign(Path(folder) / name, photos, side=1024, seconds=seconds)
             images, runner = measure(["-m", "editfhf", "generate", "-w", str(root)], root)
             bare = measure_bare_loop(root, Path(folder) / f"bare {name}")
@@ -63,14 +63,19 @@ def measure_bare_loop(root: Path, out: Path) -> float:
     """The same edits, from the ledger, one after the other."""
     out.mkdir()
     workspace = Workspace.open(root)
+    if set(workspace.ledger.statuses().values()) != {"done"}:
+        raise SystemExit("The runner did not make every edit: the loop would have fewer to make.")
     files = {source.source_id: str(workspace.path_of(source.file)) for source in workspace.sources()}
     edits = [(files[edit.source_id], edit.instruction, edit.seed, dict(edit.params)) for edit in workspace.edits()]
     start = time.perf_counter()
     subprocess.run(
         [sys.executable, "-c", BARE_LOOP, str(out)], input=json.dumps(edits), text=True, check=True, env=environment()
     )
-    return time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    if len(list(out.glob("*.png"))) != len(edits):
+        raise SystemExit("The bare loop did not save every image.")
+    return seconds
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(int, sys.argv[1:]))
