@@ -21,6 +21,8 @@ from refiner.lite.simple_editor import SimpleEditor
 DILATION = 0.008  # people and maps cut a flaw's rim off: 11 pixels of a 1024-px square
 FEATHER = 0.010  # over so much the repair fades into what surrounds it: 14 pixels there
 RING = 0.030  # so far around a region the tone is compared
+FITS = 16.0  # grey levels: the photo goes on where a region ends when most of the ring around differs by no more
+FITTING = 0.5  # share of the ring that has to
 UNCHANGED = 6.0  # grey levels: an editor that changed a pixel by less than about this left it as it was
 ENOUGH_RING = 0.15  # share of the ring that must be left unchanged to tell the editor's tone from what was asked
 
@@ -43,15 +45,16 @@ class LiteAction:
         """The edited image with one step done: uint8, shape of `pair.edited`.
 
         Every pixel further than the dilation and the feather from the step's polygons is the same, bit for bit.
-        None where it cannot be done: the photo's frame is not the edited image's, the polygons cover no pixel, there
-        is nothing around the region to fill it from, or the editor did not understand.
+        None where it cannot be done: the photo's frame is not the edited image's or it does not fit around the region
+        (another scale, style or light), the polygons cover no pixel, there is nothing around the region to fill it
+        from, or the editor did not understand.
         """
         height, width = pair.edited.shape[:2]
         region, alpha = feathered_mask(step.polygons, width, height)
         if not region.any():
             return None
         if step.operation == "restore_source":
-            above = _resized(pair.source, width, height) if same_frame(pair.source, pair.edited) else None
+            above = _photo_there(pair, alpha) if same_frame(pair.source, pair.edited) else None
         elif step.operation == "inpaint":
             # The feather is filled too: a flaw's halo shall not shine through.
             above = fill(pair.edited, alpha > 0)
@@ -120,6 +123,18 @@ def composite(below: np.ndarray, above: np.ndarray, alpha: np.ndarray) -> np.nda
     mixed = below[inside] * (1 - share) + above[inside] * share
     result[inside] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
     return result
+
+
+def _photo_there(pair: Pair, alpha: np.ndarray) -> np.ndarray | None:
+    """The photo in the edited image's size, if it goes on where the region ends; None where it does not."""
+    height, width = alpha.shape
+    photo = _resized(pair.source, width, height)
+    away = cv2.distanceTransform((alpha == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    ring = (alpha == 0) & (away <= RING * float(np.hypot(width, height)))
+    if not ring.any():  # the region is everything: there is nothing to fit to
+        return photo
+    apart = np.abs(pair.edited[ring].astype(np.float32) - photo[ring]).mean(axis=1)
+    return photo if np.quantile(apart, FITTING) <= FITS else None
 
 
 def _toned(

@@ -13,6 +13,7 @@ from refiner.lite.expectation import named_colour
 from refiner.lite.filling import fill, spread
 from refiner.lite.repair import DILATION, FEATHER, LiteAction, feathered_mask
 from refiner.lite.simple_editor import SimpleEditor, understood
+from tests.factories import photo
 
 BOX = [[[0.4, 0.4], [0.6, 0.4], [0.6, 0.6], [0.4, 0.6]]]
 
@@ -230,3 +231,15 @@ def test_the_simple_editor_refuses_what_is_more_than_that(instruction):
     (outcome,) = SimpleEditor().edit([request])
     assert (outcome.status, outcome.image) == ("refused", None)
     assert "nothing else" in outcome.reason
+
+
+def test_a_photo_that_does_not_go_on_around_the_region_is_not_brought_back():
+    """A zoomed edit has the photo's aspect, but its pixels lie elsewhere; a new style has them in another tone."""
+    source = photo(128, seed=4)
+    inner = source[24:104, 24:104]
+    zoomed = np.array(Image.fromarray(inner).resize((128, 128)))
+    night = (source * 0.3).astype(np.uint8)
+    step = RepairStep("restore_source", ([[[0.3, 0.3], [0.6, 0.3], [0.6, 0.6], [0.3, 0.6]]],), "unintended change")
+    for edited in (zoomed, night):
+        assert LiteAction().act(Pair(source, edited, "zoom in"), step) is None
+    assert LiteAction().act(Pair(source, source.copy(), "zoom in"), step) is not None
