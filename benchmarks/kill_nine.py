@@ -121,7 +121,7 @@ class Killing:
         return {
             "planned": len(statuses),
             "lost": len(statuses) - sum(name in stored for name in owned),
-            "doubled": len(stored.keys() - set(owned)) + len(owned) - len(set(owned)),
+            "doubled": len(stored.keys() - set(owned)),  # two edits with the same pixels share a file
             "torn": len(self.torn),
             "calls": len(calls),
             "made again though done": again,

@@ -68,6 +68,7 @@ class LiteTrainee:
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
+        self._steps = 0
         self._weights = {name: weight for agent in config.agents for name, weight in WEIGHTS[agent].items()}
 
     def _add_unedited(self, train: Sequence[Sample]) -> None:
@@ -131,12 +132,13 @@ class LiteTrainee:
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
         self._optimiser.step()
-        self._average(progress)
+        self._average()
         return {name: float(value.detach()) for name, value in used.items()}
 
-    def _average(self, progress: float) -> None:
-        """Take the step's weights into the running mean; during the warm-up it forgets faster."""
-        share = AVERAGED if progress > WARM_UP else 0.8
+    def _average(self) -> None:
+        """Take the step's weights into the running mean, which forgets faster while there are few of them."""
+        self._steps += 1
+        share = min(AVERAGED, (1 + self._steps) / (10 + self._steps))
         with torch.no_grad():
             for mean, now in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(now, 1 - share)
@@ -164,17 +166,19 @@ class LiteTrainee:
     def state(self) -> Tensors:
         state = {f"averaged/{name}": value for name, value in self.weights().items()}
         state |= {f"network/{name}": value.numpy().copy() for name, value in self.network.state_dict().items()}
+        state["steps/n"] = np.array([self._steps])
         for number, moments in self._optimiser.state_dict()["state"].items():
             state |= {f"optimiser/{number}/{name}": value.numpy().copy() for name, value in moments.items()}
         return state
 
     def restore(self, state: Tensors) -> None:
-        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "averaged": {}, "optimiser": {}}
+        parts: dict[str, dict[str, torch.Tensor]] = {"network": {}, "averaged": {}, "optimiser": {}, "steps": {}}
         for name, value in state.items():
             part, _, rest = name.partition("/")
             parts[part][rest] = torch.from_numpy(value)
         self.network.load_state_dict(parts["network"])
         self.averaged.load_state_dict(parts["averaged"])
+        self._steps = int(parts["steps"]["n"])
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for name, moment in parts["optimiser"].items():
             number, _, rest = name.partition("/")

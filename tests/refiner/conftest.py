@@ -8,7 +8,7 @@ from refiner.runs import TrainConfig
 from refiner.train import train
 from tests.refiner.tiny_dataset import tiny_dataset
 
-QUICK = TrainConfig(epochs=6, batch_size=8, channels=16)
+QUICK = TrainConfig(epochs=10, patience=10, batch_size=8, channels=16)
 
 
 @pytest.fixture(scope="session")

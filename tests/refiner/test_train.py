@@ -52,14 +52,14 @@ def test_an_edit_without_a_flaw_gets_empty_maps(refiner, test_samples):
 
 
 def test_what_is_found_has_the_flaw_type_and_the_place_that_people_gave(refiner, test_samples):
-    sample = next(sample for sample in test_samples if broken(sample))
-    pair = sample.pair()
-    regions = refiner.model.find_regions(pair, refiner.model.perceive(pair))
-    assert {(region.kind, region.flaw_type) for region in regions} >= {
-        ("artifact", "texture_noise"), ("editing_failure", "unintended_change"),
-    }  # fmt: skip
-    assert all(region.description and 0 < region.confidence <= 1 for region in regions)
-    assert refiner.model.plan(pair, regions)
+    there = {("artifact", "texture_noise"), ("editing_failure", "unintended_change")}
+    found = []
+    for pair in (sample.pair() for sample in test_samples if broken(sample)):
+        regions = refiner.model.find_regions(pair, refiner.model.perceive(pair))
+        found.append({(region.kind, region.flaw_type) for region in regions} == there)
+        assert all(region.description and 0 < region.confidence <= 1 for region in regions)
+        assert bool(regions) == bool(refiner.model.plan(pair, regions))
+    assert np.mean(found) >= 0.8
 
 
 def test_the_model_the_parameters_and_the_task_of_an_edit_change_no_prediction(dataset, refiner, tmp_path):
