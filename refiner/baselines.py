@@ -91,7 +91,7 @@ def majority_types(samples: Sequence[Sample]) -> dict[str, str]:
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in REGION_KINDS}
     for sample in samples:
         for region in sample.regions:
-            if region["support"] >= MAJORITY * max(1, sample.n_people):
+            if sample.share_of(region) >= MAJORITY:
                 counts[region["kind"]][region["flaw_type"]] += 1
     return {
         kind: min(found, key=lambda name: (-found[name], name)) if found else flaw_types_of(kind)[0]

@@ -17,7 +17,8 @@ from datasets import Image as ImageFeature
 from PIL import Image
 
 import editfhf
-from editfhf.errors import BadInput
+from editfhf.errors import BadInput, first_line
+from editfhf.photo_file import DECODE_ERRORS
 from editfhf.schema import DIMENSIONS, REGION_KINDS
 from refiner.agents import Pair
 
@@ -28,7 +29,8 @@ COLUMNS = (
 )  # fmt: skip
 SMALLEST_TRAIN = 24  # edits: below that there is nothing to learn from, and nothing to say so by
 SMALLEST_VALIDATION = 4
-MAJORITY = 0.5  # of the people who looked: then a flaw counts as present
+MAJORITY = 0.5  # of the people who looked for flaws: then a region counts as agreed on
+MORE_THAN_A_SLIP = 2  # people: what one alone marked is as often a slip
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Sample:
         source, edited: encoded images, as they lie in the dataset.
         scores: dimension → MOS, 0..100 (None where nobody rated); deviations: of people's ratings around it.
         regions: consensus regions, as in the dataset; maps: kind → encoded 8-bit grey image, or None.
-        n_people: who rated it.
+        n_raters: whose ratings the scores are of; n_inspected: who looked for flaws, the denominator of every share.
         group: edits of one photo and task share it.
     """
 
@@ -55,7 +57,8 @@ class Sample:
     deviations: Mapping[str, float | None]
     regions: list[dict[str, Any]]
     maps: Mapping[str, bytes | None]
-    n_people: int
+    n_raters: int
+    n_inspected: int
 
     @property
     def group(self) -> str:
@@ -78,24 +81,35 @@ class Sample:
             grey = np.asarray(image, np.float32) / 255
         return grey if size is None else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
 
+    def share_of(self, region: Mapping[str, Any]) -> float:
+        """The share of those who looked for flaws that stands behind a region, 0..1."""
+        return min(1.0, region["support"] / max(1, self.n_inspected))
+
+    def agreed_regions(self, kind: str) -> list[dict[str, Any]]:
+        """The regions of a kind that at least half of those who looked marked, and more than one where more looked."""
+        least = min(MORE_THAN_A_SLIP, max(1, self.n_inspected))
+        return [
+            region
+            for region in self.regions
+            if region["kind"] == kind and region["support"] >= least and self.share_of(region) >= MAJORITY
+        ]
+
     def is_present(self, kind: str) -> bool:
-        """Whether at least half of the people marked one and the same flaw of this kind."""
-        return any(
-            region["kind"] == kind and region["support"] >= max(2, MAJORITY * self.n_people) for region in self.regions
-        )
+        """Whether people agree on a flaw of this kind."""
+        return bool(self.agreed_regions(kind))
 
     def is_marked(self, kind: str) -> bool:
-        """Whether anybody marked a flaw of this kind."""
-        return any(region["kind"] == kind for region in self.regions)
+        """Whether more than one person marked the same flaw of this kind."""
+        return any(region["kind"] == kind and region["support"] >= MORE_THAN_A_SLIP for region in self.regions)
 
     def variance_of_mean(self, dimension: str) -> float:
         """The variance of the opinion score itself, that comes of few people having rated; 0 where one did."""
         deviation = self.deviations[dimension]
-        return deviation**2 / self.n_people if deviation is not None and np.isfinite(deviation) else 0.0
+        return deviation**2 / self.n_raters if deviation is not None and np.isfinite(deviation) else 0.0
 
     def is_clean(self) -> bool:
-        """Whether nobody marked anything."""
-        return not self.regions
+        """Whether no two people marked the same flaw."""
+        return all(region["support"] < MORE_THAN_A_SLIP for region in self.regions)
 
 
 def read_samples(dataset: str, split: str, only: Collection[str] | None = None) -> list[Sample]:
@@ -115,7 +129,8 @@ def read_samples(dataset: str, split: str, only: Collection[str] | None = None) 
     table = table.select_columns(list(COLUMNS))
     for name in ("source_image", "edited_image", *MAP_COLUMNS.values()):
         table = table.cast_column(name, ImageFeature(decode=False))
-    samples = [_sample(row) for row in table if only is None or row["edit_id"] in only]
+    inspected = _inspected(dataset, split)
+    samples = [_sample(row, inspected) for row in table if only is None or row["edit_id"] in only]
     return sorted((one for one in samples if one.is_judged), key=lambda one: one.edit_id)
 
 
@@ -154,9 +169,19 @@ def people_of(dataset: str) -> set[str]:
 
 
 def decode(data: bytes) -> np.ndarray:
-    """An encoded image as uint8, shape (height, width, 3), RGB."""
-    with Image.open(io.BytesIO(data)) as image:
-        return np.asarray(image.convert("RGB"))
+    """An encoded image as uint8, shape (height, width, 3), RGB.
+
+    Raises:
+        BadInput: it cannot be decoded.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.asarray(image.convert("RGB"))
+    except DECODE_ERRORS as error:
+        raise BadInput(
+            f"An image of the dataset cannot be read: {first_line(error)}.",
+            mend="`editfhf validate DIR` names it; build the dataset again.",
+        ) from error
 
 
 def content_hash(data: bytes) -> str:
@@ -168,14 +193,22 @@ def fingerprint(samples: Iterable[Sample]) -> str:
     """16 hex digits that change when the samples do: their ids, scores, maps and images."""
     digest = hashlib.sha256()
     for one in samples:
-        for part in (one.edit_id, one.instruction, repr(sorted(one.scores.items())), repr(one.regions)):
+        said = (sorted(one.scores.items()), sorted(one.deviations.items()), one.n_raters, one.n_inspected, one.regions)
+        for part in (one.edit_id, one.instruction, repr(said)):
             digest.update(part.encode())
         for data in (one.source, one.edited, *(data or b"" for data in one.maps.values())):
             digest.update(hashlib.sha256(data).digest())
     return digest.hexdigest()[:16]
 
 
-def _sample(row: Mapping[str, Any]) -> Sample:
+def _inspected(dataset: str, split: str) -> Counter[str]:
+    """Edit → how many people looked for flaws on it."""
+    answers = editfhf.load(dataset, "answers")[split].select_columns(["edit_id", "annotator", "outcome"])
+    people = {(row["edit_id"], row["annotator"]) for row in answers if row["outcome"] in ("answered", "no_flaw")}
+    return Counter(edit_id for edit_id, _ in people)
+
+
+def _sample(row: Mapping[str, Any], inspected: Mapping[str, int]) -> Sample:
     return Sample(
         edit_id=row["edit_id"],
         source_id=row["source_id"],
@@ -189,5 +222,6 @@ def _sample(row: Mapping[str, Any]) -> Sample:
         deviations={name: row[f"{name}_std"] for name in DIMENSIONS},
         regions=row["regions"],
         maps={kind: (row[column] or {}).get("bytes") for kind, column in MAP_COLUMNS.items()},
-        n_people=row["perceptual_quality_n"],
+        n_raters=row["perceptual_quality_n"],
+        n_inspected=inspected.get(row["edit_id"], 0),
     )

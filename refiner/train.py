@@ -105,6 +105,7 @@ def _train(
     begin = time.monotonic()
     samples = {split: read_samples(dataset, split, only) for split in ("train", "validation")}
     require_trainable(dataset, samples["train"], samples["validation"])
+    kinds = people_of(dataset)
     digest = fingerprint([*samples["train"], *samples["validation"]])
     _require_same(out, config, digest)
     if (out / RUN_FILE).is_file():
@@ -116,7 +117,6 @@ def _train(
     write_weights(out, trainee.weights())
     write_json(out, CALIBRATION_FILE, trainee.calibrate())
     write_json(out, HISTORY_FILE, history)
-    kinds = people_of(dataset)
     record = RunRecord(
         format=FORMAT,
         version=__version__,
@@ -206,12 +206,16 @@ def _is_stuck(history: list[dict[str, float]], patience: int) -> bool:
 
 def _require_same(out: Path, config: TrainConfig, digest: str) -> None:
     """A folder holds one run: going on with another configuration or dataset would be neither."""
-    wanted = {"config": config.model_dump(mode="json"), "dataset": digest}
+    wanted = {
+        "configuration": config.model_dump(mode="json"),
+        "dataset": digest,
+        "version of EditFHF": f"{__version__}, format {FORMAT}",
+    }
     if (out / "config.json").is_file():
-        if read_json(out, "config.json") != wanted:
-            raise BadInput(
-                f"{out} was begun with another configuration or dataset.", mend="Name a new folder, or remove that one."
-            )
+        begun = read_json(out, "config.json")
+        other = next((name for name in wanted if not isinstance(begun, dict) or begun.get(name) != wanted[name]), None)
+        if other:
+            raise BadInput(f"{out} was begun with another {other}.", mend="Name a new folder, or remove that one.")
         return
     strange = sorted(path.name for path in out.iterdir() if path.name != ".lock")
     if strange:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
+from scipy.optimize import nnls
 
 from editfhf.schema import DIMENSIONS, REGION_KINDS
 from refiner.data import Sample
@@ -18,15 +19,27 @@ from refiner.lite.planes import edit_distance
 from refiner.lite.reasons import Reason, reasons_of
 from refiner.lite.regions import regions_of_map
 from refiner.lite.targets import Target
+from refiner.matching import match
 
-FALSE_ALARMS = 0.05  # share of edits without a flaw of a kind that may get a map of it all the same
+FALSE_ALARMS = 0.05  # share of edits without a flaw that is everywhere that may be said to have one all the same
 CONFIDENCE = 1.28  # standard deviations: 90 % of a normal distribution lie above minus that
 MATCHED = 0.5  # intersection over union of a region that was found
 THRESHOLDS = np.round(np.arange(0.1, 0.65, 0.05), 2)  # share of people, from which a pixel belongs to a region
 SMALLEST_NOISE = 2.0  # points of 100: no score is known more finely
-LEAST_PAIR_ERROR = 0.05  # points for each unit of distance
-TYPICAL_DISTANCE = 10.0  # of two edits of one photo
+TYPICAL_DISTANCE = 5.0  # ΔE, of an image before and after a repair
 MOST_REASONS = 400  # kept of the training split for retrieval
+
+
+class PairError(BaseModel):
+    """The error of a paired difference: √(floor² + (growth × distance)²), in points of 100."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    floor: float
+    growth: float
+
+    def at(self, distance: float) -> float:
+        return float(np.hypot(self.floor, self.growth * distance))
 
 
 class Calibration(BaseModel):
@@ -36,8 +49,7 @@ class Calibration(BaseModel):
         presence: kind → the presence from which an image gets a map. threshold: kind → of regions on the map.
         whole: the probability from which a flaw without a place is reported.
         std: dimension → standard deviation of the error of a score, in points of 100.
-        pair_error: `mean` and dimension → how fast the error of a paired difference grows, in points of 100 for each
-            unit of `planes.edit_distance` between the two images.
+        pair_error: `mean` and dimension → the error of a paired difference, by `planes.edit_distance` of the images.
         reasons: people's words for flaws in the training split.
     """
 
@@ -47,7 +59,7 @@ class Calibration(BaseModel):
     threshold: dict[str, float]
     whole: float
     std: dict[str, float]
-    pair_error: dict[str, float]
+    pair_error: dict[str, PairError]
     reasons: list[Reason]
 
 
@@ -65,9 +77,7 @@ def calibrate(
     seen = np.concatenate(presence)
     judged, told = np.concatenate(scores), 100 * np.stack([one.scores for one in targets])
     all_maps = np.concatenate(maps)
-    # Empty maps are for edits on which nobody marked anything of that kind.
-    marked = np.array([[one.is_marked(kind) for kind in REGION_KINDS] for one in validation], float)
-    gates = {kind: _gate(seen[:, number], marked[:, number]) for number, kind in enumerate(REGION_KINDS)}
+    gates = {kind: _presence_gate(seen[:, number], validation, kind) for number, kind in enumerate(REGION_KINDS)}
     return Calibration(
         presence=gates,
         threshold={
@@ -82,6 +92,22 @@ def calibrate(
         pair_error=_pair_error(validation, features, judged, told),
         reasons=reasons_of(train, MOST_REASONS),
     ).model_dump(mode="json")
+
+
+def _presence_gate(seen: np.ndarray, samples: Sequence[Sample], kind: str) -> float:
+    """The presence that parts edits on which people agree on a flaw from those on which no two people do.
+
+    The threshold with the largest sum of both shares that it gets right (Youden, Cancer 1950); half way between two
+    edits. What one person in two marked is left out: neither is right there.
+    """
+    there = np.array([one.is_present(kind) for one in samples])
+    absent = np.array([not one.is_marked(kind) for one in samples])
+    if not (there.any() and absent.any()):
+        return 0.5
+    values = np.unique(seen)
+    thresholds = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [1.0]])
+    right = (seen[there][:, None] >= thresholds).mean(axis=0) + (seen[absent][:, None] < thresholds).mean(axis=0)
+    return float(thresholds[int(np.argmax(right))])
 
 
 def _gate(seen: np.ndarray, there: np.ndarray) -> float:
@@ -104,13 +130,10 @@ def _threshold(maps: np.ndarray, shown: np.ndarray, samples: Sequence[Sample], k
         right = found = wanted = 0
         for map_, is_shown, sample in zip(maps, shown, samples, strict=True):
             people = [
-                region["polygon"]
-                for region in sample.regions
-                if region["kind"] == kind and region["extent"] == "region"
-                and region["support"] >= 0.5 * max(1, sample.n_people)
+                region["polygon"] for region in sample.agreed_regions(kind) if region["extent"] == "region"
             ]  # fmt: skip
             mine = [polygon for polygon, _ in regions_of_map(map_, float(threshold))] if is_shown else []
-            right += n_matched(mine, people)
+            right += len(match(mine, people, MATCHED))
             found, wanted = found + len(mine), wanted + len(people)
         f1 = 2 * right / max(1, found + wanted)
         if f1 > best:
@@ -118,41 +141,40 @@ def _threshold(maps: np.ndarray, shown: np.ndarray, samples: Sequence[Sample], k
     return chosen
 
 
-def n_matched(found: Sequence[Any], wanted: Sequence[Any]) -> int:
-    """How many polygons of one list match one of the other, each used once, the best pairs first."""
-    from refiner.matching import match
-
-    return len(match(found, wanted, MATCHED))
-
-
 def _pair_error(
     samples: Sequence[Sample], features: Sequence[PairFeatures], judged: np.ndarray, told: np.ndarray
-) -> dict[str, float]:
-    """How fast the error of the difference of two edits' scores grows with how different the two images are.
+) -> dict[str, PairError]:
+    """How far the difference of two edits' scores may be off, given how different the two images are.
 
-    Edits of one photo by one instruction differ in their flaws, as an image before and after a repair does; two that
-    hardly differ are hardly misjudged against each other. The model: variance of the error = people's own scatter +
-    (k × distance)²; k by moments over the pairs of the validation split.
+    Edits of one photo by one instruction differ in their flaws, as an image before and after a repair does. The model:
+    variance of the error = people's own scatter + floor² + (growth × distance)², by non-negative least squares over
+    the pairs of the validation split. It is calibrated on edits that models made; a repair is another kind of change.
     """
     groups = defaultdict(list)
     for number, sample in enumerate(samples):
         groups[sample.group].append(number)
     pairs = [pair for group in groups.values() for pair in combinations(group, 2)]
-    if not pairs:  # as far apart as any two edits may be
-        spread = np.sqrt(2 * np.mean((judged - told) ** 2, axis=0)) / TYPICAL_DISTANCE
-        return {"mean": float(spread.mean()), **dict(zip(DIMENSIONS, map(float, spread), strict=True))}
+    if not pairs:  # as far off as two scores that have nothing in common
+        spread = np.sqrt(2 * np.mean((judged - told) ** 2, axis=0))
+        floors = {"mean": float(spread.mean()), **dict(zip(DIMENSIONS, map(float, spread), strict=True))}
+        return {name: PairError(floor=floor, growth=0.0) for name, floor in floors.items()}
     left, right = (np.array(side) for side in zip(*pairs, strict=True))
     distance = np.array([edit_distance(features[i].planes, features[j].planes) for i, j in pairs])
     errors = (judged[left] - judged[right]) - (told[left] - told[right])
     variance = np.array([[sample.variance_of_mean(name) for name in DIMENSIONS] for sample in samples])
     people = variance[left] + variance[right]
-    found = {"mean": _growth(errors.mean(axis=1), people.sum(axis=1) / 9, distance)}
+    # People's errors in three dimensions are taken for independent.
+    found = {"mean": _fitted(errors.mean(axis=1), people.sum(axis=1) / 9, distance)}
     for number, name in enumerate(DIMENSIONS):
-        found[name] = _growth(errors[:, number], people[:, number], distance)
+        found[name] = _fitted(errors[:, number], people[:, number], distance)
     return found
 
 
-def _growth(errors: np.ndarray, people: np.ndarray, distance: np.ndarray) -> float:
-    """The k of `_pair_error`, for one score. People's errors in three dimensions are taken for independent."""
-    above = ((errors**2 - people) * distance**2).sum() / max(float((distance**4).sum()), 1e-9)
-    return float(max(LEAST_PAIR_ERROR, np.sqrt(max(above, 0.0))))
+def _fitted(errors: np.ndarray, people: np.ndarray, distance: np.ndarray) -> PairError:
+    # Pairs far apart scatter more: they count less, or they would decide alone how near ones are taken.
+    weight = 1 / (distance**2 + TYPICAL_DISTANCE**2)
+    above = np.maximum(errors**2 - people, -(SMALLEST_NOISE**2))
+    design = np.stack([np.ones_like(distance), distance**2], axis=1)
+    solved, _ = nnls(design * weight[:, None], above * weight)
+    floor, growth = np.sqrt(solved)
+    return PairError(floor=float(max(floor, SMALLEST_NOISE)), growth=float(growth))

@@ -15,8 +15,7 @@ from refiner.lite.backbone import SIDE, Weights, image_features
 from refiner.lite.expectation import Expectation, expectations
 from refiner.lite.planes import compare, statistics
 
-BATCH = 16  # images that go through the backbone together
-VERSION = f"lite0-{SIDE}-1"  # raise the last number when what is kept here changes
+VERSION = f"lite0-{SIDE}-2"  # raise the last number when what is kept here changes
 Track = Callable[[Sequence[Sample]], Iterable[Sample]]
 
 
@@ -54,11 +53,10 @@ class FeatureCache:
         """Content hash → features, for (hash, encoded image); those that are missing are worked out and kept."""
         self.folder.mkdir(parents=True, exist_ok=True)
         found = {name: self._read(name) for name, _ in images}
-        missing = [(name, data) for name, data in dict(images).items() if found[name] is None]
-        for start in range(0, len(missing), BATCH):
-            some = missing[start : start + BATCH]
-            features = image_features([decode(data) for _, data in some], self.weights)
-            for (name, _), one in zip(some, features, strict=True):
+        for name, data in images:
+            if found[name] is None:
+                # One at a time: in a batch the last bits would depend on what else was missing.
+                (one,) = image_features([decode(data)], self.weights)
                 self._write(name, one)
                 found[name] = one
         return {name: one for name, one in found.items() if one is not None}

@@ -28,6 +28,7 @@ from refiner.lite.trainee import size_of
 from refiner.runs import CALIBRATION_FILE, RunRecord, read_json, read_run, read_weights
 
 REMEMBERED = 8  # pairs: perception, reasoning and evaluation of one image in a row share one forward pass
+LARGEST_FALL = 5.0  # points of 100: no score may be expected to fall by more, however little is known of it
 EXTENT_WITHOUT_PLACE = "whole"
 
 
@@ -120,9 +121,10 @@ class LiteModel:
         first, second = self.evaluate(before), self.evaluate(after)
         dimensions = {name: second.values[name] - first.values[name] for name in DIMENSIONS}
         distance = edit_distance(self._planes(before), self._planes(after))
-        error = {name: CONFIDENCE * growth * distance for name, growth in self.calibration.pair_error.items()}
+        error = {name: CONFIDENCE * one.at(distance) for name, one in self.calibration.pair_error.items()}
         half_width = error.pop("mean")
-        return Difference(second.mean - first.mean, half_width, dimensions, error)
+        noise = {name: min(LARGEST_FALL, value) for name, value in error.items()}
+        return Difference(second.mean - first.mean, half_width, dimensions, noise)
 
     # One forward pass
 

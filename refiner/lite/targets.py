@@ -58,12 +58,8 @@ class Target:
     looked: bool = True
 
     @classmethod
-    def unedited(cls, group: str, follows: float) -> "Target":
-        """The photo itself as an answer to an instruction: nobody marked or rated it, but it cannot have followed.
-
-        Args:
-            follows: the score of instruction following that it gets, 0..1.
-        """
+    def following(cls, group: str, follows: float) -> "Target":
+        """An image that nobody looked at, of which only is known how far it follows the instruction, 0..1."""
         scores = np.array([follows if name == FOLLOWS else np.nan for name in DIMENSIONS], np.float32)
         maps = np.zeros((len(REGION_KINDS), PLANE_SIDE, PLANE_SIDE), np.float32)
         nothing = np.zeros(len(FLAW_TYPES), np.float32)
@@ -75,7 +71,7 @@ class Target:
         regions = []
         for region in sample.regions:
             number = TYPE_NUMBER[region["flaw_type"]]
-            share = min(1.0, region["support"] / max(1, sample.n_people))
+            share = sample.share_of(region)
             if region["extent"] != "region":
                 whole[number] = max(whole[number], share)
             elif (mask := soft_mask(region["polygon"])).any():

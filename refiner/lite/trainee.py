@@ -6,13 +6,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
 from editfhf.schema import DIMENSIONS, REGION_KINDS
+from refiner.agents import Pair
 from refiner.data import Sample, decode
+from refiner.inputs import same_frame
 from refiner.lite.calibration import calibrate
-from refiner.lite.features import FeatureCache, PairFeatures, features_of_samples
+from refiner.lite.features import FeatureCache, PairFeatures, features_of_pair, features_of_samples
 from refiner.lite.metrics import measure
 from refiner.lite.network import Batch, LiteNetwork, NetworkSize
 from refiner.lite.planes import compare, statistics
@@ -26,6 +29,7 @@ LAST_RATE = 0.02  # of the learning rate, at the end of its cosine
 CLIP = 1.0  # norm of the gradient
 AVERAGED = 0.98  # of the running mean of the weights stays at each step: about the last fifty steps count
 UNEDITED = 0.05  # quantile of the training scores that an unedited photo gets for instruction following
+PARTLY_BROUGHT_BACK = 3  # every so many training edits also serve with a part brought back
 MIRRORED = 0.5  # share of batches that are shown mirrored
 NAMES_A_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 
@@ -57,7 +61,7 @@ class LiteTrainee:
         self._train = features_of_samples(train, features, track)
         self._validation = features_of_samples(validation, features, track)
         self._targets = [Target.of(one) for one in train]
-        self._add_unedited(train)
+        self._add_brought_back(train)
         self._validation_targets = [Target.of(one) for one in validation]
         self._sided = np.array([bool(NAMES_A_SIDE.search(text)) for text in self._texts])
         self._samples = train
@@ -71,11 +75,12 @@ class LiteTrainee:
         self._steps = 0
         self._weights = {name: weight for agent in config.agents for name, weight in WEIGHTS[agent].items()}
 
-    def _add_unedited(self, train: Sequence[Sample]) -> None:
-        """For each photo and instruction, the photo itself as the edit: it cannot have followed.
+    def _add_brought_back(self, train: Sequence[Sample]) -> None:
+        """Images that a repair may lead to: the photo itself as the edit, and edits of which a part is the photo again.
 
-        Edits that a repair brings back to the photo are rare among those that models make; without this the evaluation
-        takes a photo without a flaw for a good edit.
+        They are rare among those that models make; without them the evaluation takes a photo without a flaw for a good
+        edit. Only their instruction following is taught: a photo cannot have followed, and an edit of which a part was
+        brought back has lost so much of it as of its change lies in that part.
         """
         follows = float(np.quantile([one.scores[DIMENSIONS.index(FOLLOWS)] for one in self._targets], UNEDITED))
         self._texts = [one.instruction for one in train]
@@ -86,7 +91,24 @@ class LiteTrainee:
             self._train.append(
                 PairFeatures(edited.source, edited.source, planes, statistics(planes), edited.expectation)
             )
-            self._targets.append(Target.unedited(group, follows))
+            self._targets.append(Target.following(group, follows))
+            self._texts.append(train[number].instruction)
+        random = np.random.default_rng([self.config.seed, 1])
+        for number in range(0, len(train), PARTLY_BROUGHT_BACK):
+            pair = train[number].pair()
+            if not same_frame(pair.source, pair.edited):
+                continue
+            height, width = pair.edited.shape[:2]
+            mask = _soft_box(height, width, random)
+            photo = cv2.resize(pair.source, (width, height), interpolation=cv2.INTER_AREA)
+            mixed = np.rint(pair.edited * (1 - mask[..., None]) + photo * mask[..., None]).astype(np.uint8)
+            change = np.abs(pair.edited.astype(np.float32) - photo).sum(axis=2)
+            lost = float((change * mask).sum() / max(float(change.sum()), 1.0))
+            whole = float(self._targets[number].scores[DIMENSIONS.index(FOLLOWS)])
+            edited = self._train[number]
+            features = features_of_pair(Pair(pair.source, mixed, pair.instruction), self.config.backbone, edited.source)
+            self._train.append(features)
+            self._targets.append(Target.following(train[number].group, whole - lost * max(0.0, whole - follows)))
             self._texts.append(train[number].instruction)
 
     def batches(self, epoch: int) -> Iterator[tuple[np.ndarray, bool]]:
@@ -187,6 +209,15 @@ class LiteTrainee:
 
     def calibrate(self) -> dict[str, Any]:
         return calibrate(self.averaged, self.validation, self._validation, self._samples)
+
+
+def _soft_box(height: int, width: int, random: np.random.Generator) -> np.ndarray:
+    """A random box of a fifth to four fifths of each side, with a soft rim: float32, shape (height, width), 0..1."""
+    shares = random.uniform(0.2, 0.8, 2)
+    left, top = (random.uniform(0, 1 - share) for share in shares)
+    mask = np.zeros((height, width), np.float32)
+    mask[int(top * height) : int((top + shares[1]) * height), int(left * width) : int((left + shares[0]) * width)] = 1
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.01 * float(np.hypot(height, width))))
 
 
 def size_of(config: TrainConfig, text: int) -> NetworkSize:

@@ -9,7 +9,7 @@ import numpy as np
 from editfhf.geometry import rasterise
 from editfhf.schema import REGION_KINDS, Polygon
 from refiner.agents import FoundRegion, Pair, Perceived, Perception, Reasoning
-from refiner.data import MAJORITY, Sample
+from refiner.data import Sample
 from refiner.lite.backbone import sentence_embeddings
 from refiner.lite.reasons import Reason, composed_reason, retrieved_reason
 from refiner.matching import match
@@ -74,7 +74,7 @@ class ReasoningMeasures:
 
     def add(self, sample: Sample, pair: Pair, agents: Agents, found: Sequence[FoundRegion]) -> None:
         """One edit and the regions that the run found on it."""
-        agreed = [one for one in sample.regions if one["support"] >= MAJORITY * max(1, sample.n_people)]
+        agreed = [one for kind in REGION_KINDS for one in sample.agreed_regions(kind)]
         for kind in REGION_KINDS:
             wanted = [one for one in agreed if one["kind"] == kind and one["polygon"]]
             mine = [one for one in found if one.kind == kind and one.polygon]

@@ -34,7 +34,7 @@ def broken(image: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
 
 def sample_with(*regions: tuple[str, str, int], n_people: int = 4) -> Sample:
     rows = [{"kind": kind, "flaw_type": flaw, "support": support} for kind, flaw, support in regions]
-    return Sample("e", "s", b"", b"", ASKED, "t", "g", "m", {}, {}, rows, {}, n_people)
+    return Sample("e", "s", b"", b"", ASKED, "t", "g", "m", {}, {}, rows, {}, n_people, n_people)
 
 
 @settings(max_examples=20)

@@ -183,7 +183,7 @@ def test_a_folder_of_something_else_or_of_another_configuration_is_left_alone(da
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(BadInput, match=r"is not empty \(it holds thesis.txt\) and is no run"):
         train(str(dataset), tmp_path, QUICK)
-    with pytest.raises(BadInput, match="begun with another configuration or dataset"):
+    with pytest.raises(BadInput, match="begun with another configuration"):
         train(str(dataset), run, TrainConfig(seed=99))
 
 
