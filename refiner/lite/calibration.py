@@ -116,6 +116,8 @@ def _gate(seen: np.ndarray, there: np.ndarray) -> float:
     Half way to the next edit with one, so that few edits do not draw the line too closely.
     """
     absent = np.sort(seen[there < 0.5])
+    if not (there >= 0.5).any():  # nothing to learn from: nothing is reported
+        return 1.0
     if not len(absent):
         return 0.5
     highest = float(absent[len(absent) - 1 - int(FALSE_ALARMS * len(absent))])

@@ -1,5 +1,6 @@
 """Features of pairs, worked out once and kept under the hash of the image's bytes."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,16 @@ class FeatureCache:
                 self._write(name, one)
                 found[name] = one
         return {name: one for name, one in found.items() if one is not None}
+
+    def of_pixels(self, image: np.ndarray) -> dict[int, np.ndarray]:
+        """The features of an image that has no file: uint8, shape (height, width, 3)."""
+        name = hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        found = self._read(name)
+        if found is None:
+            (found,) = image_features([image], self.weights)
+            self._write(name, found)
+        return found
 
     def _read(self, name: str) -> dict[int, np.ndarray] | None:
         path = self.folder / f"{name}.safetensors"

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from editfhf.schema import DIMENSIONS, REGION_KINDS
-from refiner.agents import Pair
 from refiner.data import Sample, decode
 from refiner.inputs import same_frame
 from refiner.lite.calibration import calibrate
-from refiner.lite.features import FeatureCache, PairFeatures, features_of_pair, features_of_samples
+from refiner.lite.features import FeatureCache, PairFeatures, features_of_samples
 from refiner.lite.metrics import measure
 from refiner.lite.network import Batch, LiteNetwork, NetworkSize
 from refiner.lite.planes import compare, statistics
@@ -61,7 +60,7 @@ class LiteTrainee:
         self._train = features_of_samples(train, features, track)
         self._validation = features_of_samples(validation, features, track)
         self._targets = [Target.of(one) for one in train]
-        self._add_brought_back(train)
+        self._add_brought_back(train, features)
         self._validation_targets = [Target.of(one) for one in validation]
         self._sided = np.array([bool(NAMES_A_SIDE.search(text)) for text in self._texts])
         self._samples = train
@@ -75,7 +74,7 @@ class LiteTrainee:
         self._steps = 0
         self._weights = {name: weight for agent in config.agents for name, weight in WEIGHTS[agent].items()}
 
-    def _add_brought_back(self, train: Sequence[Sample]) -> None:
+    def _add_brought_back(self, train: Sequence[Sample], features: FeatureCache) -> None:
         """Images that a repair may lead to: the photo itself as the edit, and edits of which a part is the photo again.
 
         They are rare among those that models make; without them the evaluation takes a photo without a flaw for a good
@@ -106,8 +105,11 @@ class LiteTrainee:
             lost = float((change * mask).sum() / max(float(change.sum()), 1.0))
             whole = float(self._targets[number].scores[DIMENSIONS.index(FOLLOWS)])
             edited = self._train[number]
-            features = features_of_pair(Pair(pair.source, mixed, pair.instruction), self.config.backbone, edited.source)
-            self._train.append(features)
+            planes = compare(pair.source, mixed, edited.expectation)
+            brought_back = features.of_pixels(mixed)
+            self._train.append(
+                PairFeatures(edited.source, brought_back, planes, statistics(planes), edited.expectation)
+            )
             self._targets.append(Target.following(train[number].group, whole - lost * max(0.0, whole - follows)))
             self._texts.append(train[number].instruction)
 

@@ -29,7 +29,8 @@ def noisy(number: int) -> tuple[Pair, float]:
 
 def sample_of(pair: Pair, score: float) -> Sample:
     scores = dict.fromkeys(DIMENSIONS, score)
-    return Sample("e", "s", png(pair.source), png(pair.edited), pair.instruction, "t", "g", "m", scores, {}, [], {}, 3)
+    source, edited = png(pair.source), png(pair.edited)
+    return Sample("e", "s", source, edited, pair.instruction, "t", "g", "m", scores, {}, [], {}, 3, 3)
 
 
 @pytest.fixture(scope="module")
