@@ -109,7 +109,7 @@ class Difference:
 
     @property
     def improves(self) -> bool:
-        """Better for certain enough, and no dimension worse beyond its noise."""
+        """Better beyond its error enough, and no dimension worse beyond its noise."""
         return self.mean > self.half_width and all(self.dimensions[name] >= -self.noise[name] for name in DIMENSIONS)
 
 

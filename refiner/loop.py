@@ -64,7 +64,7 @@ def refine(
         elif not plan:
             stopped = "Nothing in the plan: no repair is known for what was found."
         elif found is None:
-            stopped = "None of the repairs that were tried is better for certain."
+            stopped = "None of the repairs that were tried is better beyond its error."
         elif (earlier := _position(found.edited, images)) is not None:
             stopped = f"The repair gives image {earlier} again: going on would turn in circles."
         else:
@@ -116,7 +116,7 @@ def _try_in_order(
             attempts.append(Attempt(step, difference, _why_not(difference.mean, difference.half_width)))
             continue
         earlier = _position(image, images)
-        said = "Better for certain." if earlier is None else f"It gives image {earlier} again."
+        said = "Better beyond its error." if earlier is None else f"It gives image {earlier} again."
         attempts.append(Attempt(step, difference, said))
         return attempts, candidate
     return attempts, None
@@ -124,13 +124,13 @@ def _try_in_order(
 
 def _why(step: RepairStep) -> str:
     what = step.operation.replace("_", " ")
-    return f"Kept, as it is better for certain: {what}{f' ({step.reason})' if step.reason else ''}."
+    return f"Kept, as it is better beyond its error: {what}{f' ({step.reason})' if step.reason else ''}."
 
 
 def _why_not(mean: float, half_width: float) -> str:
     if mean > half_width:
         return "Better on the whole, but one of the three scores falls beyond its noise."
-    return "Not better for certain: the interval of the difference reaches to zero or below."
+    return "Not better beyond its error: the interval of the difference reaches to zero or below."
 
 
 def _position(image: np.ndarray, images: Sequence[np.ndarray]) -> int | None:

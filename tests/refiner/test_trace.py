@@ -38,11 +38,11 @@ def make_trace(instruction: str = "make the car red", note: str = "Trained on si
         }
         presence = {"artifact": 0.93, "editing_failure": 0.1}
         after = scores(54.2) if accepted else None
-        why = "better for certain" if accepted else "None is better for certain."
+        why = "better beyond its error" if accepted else "None is better beyond its error."
         return TraceStep(number, maps, presence, regions, plan, attempts, scores(50), after, accepted, why, seconds)
 
     steps = [
-        step(1, True, (Attempt(plan[0], better, "Better for certain."),)),
+        step(1, True, (Attempt(plan[0], better, "Better beyond its error."),)),
         step(2, False, (Attempt(plan[0], unsure, "Not certain."), Attempt(plan[1], None, "It cannot be done."))),
     ]
     return RefineTrace(instruction, photo(80, 3), images, [scores(50), scores(54.2)], 1, steps, "None is better.", note)
