@@ -130,15 +130,17 @@ def benchmark(
             seed=seed,
             report=lambda _what, done, total: bar(done, total),
         )
-    page = write_benchmark(Path(run), result) if Path(run).is_dir() else None
+    # A run on the Hub has no folder here to put its page into.
+    folder = Path(run) if Path(run).is_dir() else Path(f"benchmark-{run.replace('/', '-')}")
+    folder.mkdir(exist_ok=True)
+    page = write_benchmark(folder, result)
     if as_json:
         console.show({"marks": result.marks, "judges": result.judges, "rows": result.rows()}, as_json=True)
         return
     console.show(result.rows(), title=f"{result.counts['edits']:g} edits of {result.counts['photos']:g} photos")
     for note in (*result.marks, *result.notes):
         console.note(note)
-    if page:
-        console.say(f"Next: open {page} in a browser")
+    console.say(f"Next: open {page} in a browser")
 
 
 @app.command(epilog="Example: editfhf score --run run pairs.csv -o scores.csv")
