@@ -12,18 +12,16 @@ from collections import Counter
 from concurrent.futures import Future
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from editfhf.errors import BadInput, JobFailed
 from editfhf.workspace import Workspace
 from generators.api import models as api_models
-from generators.base import EditOutcome, EditRequest
 from generators.engine import engine_of
 from generators.models import models as local_models
 from generators.runner import Selection, dry_run, generate
-from generators.worker import Made, ModelLoad, checked
+from generators.worker import Made, ModelLoad
 from tests.factories import photo
 from tests.generators.conftest import N_PHOTOS, reword
 
@@ -103,46 +101,6 @@ def test_what_one_edit_does_wrong_is_a_row_with_its_reason(workspace):
     assert generate(workspace).set_aside == 6
     assert generate(workspace, Selection(retry="failed")).failed == 2
     assert generate(workspace, Selection(retry="refused")).refused == 4
-
-
-def one_colour(*rgb: int, noise: int = 0, side: int = 96) -> np.ndarray:
-    """A frame of one colour, every channel of every pixel off by up to `noise`; uint8, side × side × 3."""
-    off = np.random.default_rng(7).integers(-noise, noise, (side, side, 3), endpoint=True)
-    return np.clip(np.array(rgb) + off, 0, 255).astype(np.uint8)
-
-
-def judged(edit: np.ndarray, source: np.ndarray) -> EditOutcome:
-    """What the worker makes of an edit of a photo."""
-    request = EditRequest("e" * 16, Image.fromarray(source), "make it night", "style_transfer", 0, {})
-    return checked(EditOutcome("image", Image.fromarray(edit), cost_usd=0.04), request)
-
-
-@pytest.mark.parametrize("noise", [0, 1])
-@pytest.mark.parametrize("side", [64, 1000])
-@pytest.mark.parametrize("rgb", [(0, 0, 0), (255, 255, 255), (128, 128, 128), (200, 30, 90), (0, 0, 255)])
-def test_a_frame_of_one_colour_is_a_refusal_whatever_the_colour(rgb, side, noise):
-    """Filters blank an image to black, white, grey or a colour of their house, and a codec adds its noise."""
-    outcome = judged(one_colour(*rgb, noise=noise, side=side), photo(96, seed=1))
-    assert (outcome.status, outcome.image, outcome.cost_usd) == ("refused", None, 0.04)
-    if not noise:
-        assert outcome.reason.startswith(f"The image is one colour throughout (RGB {', '.join(map(str, rgb))})")
-
-
-@pytest.mark.parametrize("noise", [0, 1])
-@pytest.mark.parametrize("edit", [(0, 0, 0), (128, 128, 128), (200, 30, 90)])
-def test_the_edit_of_a_photo_of_one_colour_may_be_of_one_colour(edit, noise):
-    outcome = judged(one_colour(*edit), one_colour(90, 120, 160, noise=noise))
-    assert outcome.status == "image"
-    assert np.array_equal(np.asarray(outcome.image), one_colour(*edit))
-
-
-def test_a_dark_or_plain_edit_is_no_refusal():
-    """A night, a single colour in shades, a small thing on a white ground: people ask for them."""
-    night = (photo(96, seed=2) // 24).astype(np.uint8)
-    red = photo(96, seed=3) * np.array([1, 0, 0], np.uint8)
-    on_white = one_colour(255, 255, 255)
-    on_white[40:50, 40:50] = [30, 90, 30]
-    assert [judged(edit, photo(96, seed=1)).status for edit in (night, red, on_white)] == ["image"] * 3
 
 
 def test_a_failure_that_may_pass_is_tried_again_three_times_in_all(workspace):
@@ -361,73 +319,6 @@ def _alive(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
 
-# Money
-
-
-def test_a_budget_stops_a_run_before_it_is_exceeded(make_campaign, diary):
-    # An edit may cost 1 $ and costs 0.75 $.
-    workspace = make_campaign("[test/paid]", "  budget_usd: 5.0\n")
-    counts = generate(workspace)
-    spent = workspace.ledger.spent_usd()
-    assert spent == pytest.approx(counts.cost_usd) == pytest.approx(0.75 * counts.made)
-    assert spent <= 5.0 < spent + 1.0  # no further edit could have been afforded
-    assert counts.beyond_budget == N_PHOTOS * 3 - counts.made
-    assert sum(line.startswith("edit") for line in diary()) == counts.made
-    assert generate(Workspace.open(workspace.root)).made == 0
-
-
-def test_what_a_killed_run_may_have_spent_counts_as_spent(make_campaign):
-    workspace = make_campaign("[test/paid]", "  budget_usd: 3.0\n  params: {test/paid: {seconds: 60.0}}\n")
-    run = subprocess.Popen([sys.executable, "-m", "editfhf", "generate", "-w", str(workspace.root)])
-    deadline = time.monotonic() + 60
-    while workspace.ledger.spent_usd() < 3.0 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    run.kill()
-    run.wait()
-    counts = generate(Workspace.open(workspace.root))
-    assert (counts.made, counts.beyond_budget) == (0, N_PHOTOS * 3)
-
-
-def test_what_a_killed_run_was_billed_for_and_never_got_is_spent_beside_all_that_is_made_later(make_campaign, diary):
-    # An edit may cost 1 $ and costs 0.75 $.
-    workspace = make_campaign("[test/paid]", "  budget_usd: 30.0\n  params: {test/paid: {seconds: 0.5}}\n")
-    run = subprocess.Popen([sys.executable, "-m", "editfhf", "generate", "-w", str(workspace.root)])
-    deadline = time.monotonic() + 60
-    while sum(line.startswith("edit") for line in diary()) < 4 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    run.kill()
-    run.wait()
-    workspace = Workspace.open(workspace.root)
-    lost = sum(payment.reserved for payment in workspace.ledger.payments())
-    assert lost >= 1
-    generate(workspace)
-    assert set(workspace.ledger.statuses().values()) == {"done"}
-    assert workspace.ledger.spent_usd() == pytest.approx(1.0 * lost + 0.75 * N_PHOTOS * 3)
-    assert not any(payment.reserved for payment in workspace.ledger.payments())
-
-
-@pytest.mark.parametrize(("budget", "made"), [(30, N_PHOTOS * 3 - 1), (3, 0)])
-def test_what_a_worker_that_died_was_asked_for_is_spent_and_asked_for_again_only_within_the_budget(
-    make_campaign, diary, budget, made
-):
-    workspace = make_campaign("[test/paid]", f"  budget_usd: {budget}.0\n")
-    reword(workspace, "kill", *["kill"] * (N_PHOTOS - 1) * (made == 0), task="object_add")
-    if made:
-        assert generate(workspace).made == made
-    else:
-        with pytest.raises(JobFailed, match="asking again for what it worked on could exceed the budget"):
-            generate(workspace, Selection(tasks=["object_add"]))
-    # Each time that an edit reached the model without an answer, it may have cost 1 $.
-    asked = sum(line.startswith("edit") for line in diary())
-    assert 0.75 * made + (asked - made) <= workspace.ledger.spent_usd() <= budget
-
-
-def test_paid_models_do_not_run_without_a_budget(make_campaign):
-    workspace = make_campaign("[test/paid]")
-    with pytest.raises(BadInput, match=r"test/paid costs money: up to 15.00 \$ for 15 edits.*budget_usd"):
-        generate(workspace)
-
-
 # Before a run
 
 
@@ -548,7 +439,6 @@ def test_a_revision_that_would_not_be_the_planned_one_is_refused(make_campaign, 
 def test_a_photo_whose_aspect_a_model_cannot_keep_is_not_planned_for_it(make_campaign, tmp_path):
     from editfhf.instructions import write_instructions
     from editfhf.sources import import_sources
-    from tests.factories import photo
 
     workspace = make_campaign("[test/one, test/square]", "  common_pairs: false\n")
     wide = tmp_path / "wide"
