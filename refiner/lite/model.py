@@ -62,8 +62,8 @@ class LiteModel:
             network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
             calibration = Calibration.model_validate(read_json(folder, CALIBRATION_FILE))
         except (RuntimeError, ValidationError) as error:
-            what = "weights" if isinstance(error, RuntimeError) else "calibration"
-            raise BadInput(f"{folder}: the {what} do not fit this version.", mend="Train again.") from error
+            what = "weights do" if isinstance(error, RuntimeError) else "calibration does"
+            raise BadInput(f"{folder}: the {what} not fit this version.", mend="Train again.") from error
         if any(not bool(torch.isfinite(value).all()) for value in network.state_dict().values()):
             raise BadInput(f"{folder}: a weight is not a finite number.", mend="Train again, or copy the run again.")
         return cls(record, network, calibration, retrieve)
