@@ -6,11 +6,13 @@ A backend brings a `Trainee`: it knows its network, losses and metrics, and noth
 import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import filelock
 import numpy as np
+import torch
 
 from editfhf import __version__
 from editfhf.errors import BadInput, JobFailed
@@ -30,6 +32,7 @@ from refiner.runs import (
 )
 
 CHECKPOINT = "checkpoint"
+THREADS = 2  # of the processor: what a laptop has to spare; more give other bits, and little speed at this size
 Tensors = dict[str, np.ndarray]
 Report = Callable[[str, int, int, Mapping[str, float]], None]
 
@@ -88,12 +91,23 @@ def train(
     out = out.expanduser().resolve()
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with filelock.FileLock(out / ".lock", timeout=0):
+        with filelock.FileLock(out / ".lock", timeout=0), _fixed_threads():
             return _train(dataset, out, config, only, report, cache)
     except filelock.Timeout as error:
         raise BadInput(
             f"{out} is being trained by another process.", mend="Wait for it, or name another folder."
         ) from error
+
+
+@contextmanager
+def _fixed_threads() -> Iterator[None]:
+    """The same number of threads whoever trains, and whenever: sums in another order differ in their last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _train(
