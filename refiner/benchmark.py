@@ -18,7 +18,7 @@ from refiner.agents import Pair
 from refiner.baselines import majority_types
 from refiner.data import Sample, people_of, read_samples
 from refiner.judge import EndpointJudge, Judge, SecondEvaluator, Values
-from refiner.lite.reasons import reasons_of
+from refiner.lite.reasons import MOST_REASONS, reasons_of
 from refiner.measures.entries import ALL, Entry, Figure
 from refiner.measures.evaluation import EvaluationMeasures, ratings_of
 from refiner.measures.loop import VOTERS, LoopMeasures, images_of, read_preferences, stratified
@@ -32,7 +32,6 @@ from refiner.trace import RefineTrace
 SPLIT = "test"
 FEWEST_EDITS = 4  # to measure on: below, nothing can be correlated
 ASKED_TOGETHER = 8  # edits that are judged in one call: an endpoint answers several at once
-MOST_REASONS = 400  # of the training edits, to retrieve from; as many as a run keeps
 Report = Callable[[str, int, int], None]
 
 

@@ -16,7 +16,7 @@ from refiner.lite.features import PairFeatures
 from refiner.lite.metrics import predict
 from refiner.lite.network import LiteNetwork
 from refiner.lite.planes import edit_distance
-from refiner.lite.reasons import Reason, reasons_of
+from refiner.lite.reasons import MOST_REASONS, Reason, reasons_of
 from refiner.lite.regions import regions_of_map
 from refiner.lite.targets import Target
 from refiner.matching import match
@@ -27,7 +27,6 @@ MATCHED = 0.5  # intersection over union of a region that was found
 THRESHOLDS = np.round(np.arange(0.1, 0.65, 0.05), 2)  # share of people, from which a pixel belongs to a region
 SMALLEST_NOISE = 2.0  # points of 100: no score is known more finely
 TYPICAL_DISTANCE = 5.0  # ΔE, of an image before and after a repair
-MOST_REASONS = 400  # kept of the training split for retrieval
 
 
 class PairError(BaseModel):

@@ -25,7 +25,7 @@ def compare(source: np.ndarray, edited: np.ndarray, expectation: Expectation) ->
     """The planes of one pair.
 
     Args:
-        source, edited: uint8, shape (height, width, 3), of any sizes: both are looked at as squares of `PLANE_SIDE`.
+        source, edited: uint8, shape (height, width, 3), of any sizes: both are compared as squares of `FINE_SIDE`.
 
     Returns:
         float32, shape (len(NAMES), PLANE_SIDE, PLANE_SIDE), each of about unit scale.

@@ -12,6 +12,7 @@ from editfhf.schema import Polygon
 from refiner.data import Sample
 from refiner.lite.backbone import sentence_embeddings
 
+MOST_REASONS = 400  # of the training split, kept to retrieve from
 LOW, HIGH = 0.38, 0.62  # shares of width and height between which is the middle
 
 
