@@ -21,10 +21,11 @@ from refiner.judge import EndpointJudge, Judge, SecondEvaluator, Values
 from refiner.lite.reasons import MOST_REASONS, reasons_of
 from refiner.measures.entries import ALL, Entry, Figure
 from refiner.measures.evaluation import EvaluationMeasures, ratings_of
-from refiner.measures.loop import VOTERS, LoopMeasures, images_of, read_preferences, stratified
+from refiner.measures.loop import VOTERS, LoopMeasures, images_of, stratified
 from refiner.measures.perception import ORACLE, PerceptionMeasures
 from refiner.measures.reasoning import ReasoningMeasures
 from refiner.measures.truth import TruthOfEdit, Truths
+from refiner.preferences import read_preferences
 from refiner.refiner import Refiner
 from refiner.runs import AGENTS, RunRecord
 from refiner.trace import RefineTrace
@@ -127,7 +128,7 @@ def benchmark(
         run: a run folder, a name on the Hub, or a refiner.
         oracle: the workspace of the rehearsal, for what was really broken.
         editor: does what was asked again, in the loop (where `run` is not yet a refiner) and in its baselines.
-        preferences: CSV with people's blind choices, see `refiner.measures.loop.read_preferences`.
+        preferences: CSV with people's blind choices, see `refiner.preferences`.
         endpoint: a vision-language model to ask for scores as well.
         limit: refine so many edits at most, drawn evenly (`stratified`); everything else is measured on all.
         seed: of the intervals, of what is drawn, and of editing again.

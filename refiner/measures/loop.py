@@ -1,14 +1,11 @@
 """What refining does to edits: which get better, which worse, which are left alone; never in its evaluator's word."""
 
-import csv
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from editfhf.errors import BadInput, first_line
 from editfhf.schema import DIMENSIONS
 from generators.base import EditModel
 from refiner import baselines
@@ -28,8 +25,6 @@ VOTERS = "people's blind choice"
 FLAWED, CLEAN = "flawed edits", "clean edits"
 VERDICTS = ("improved", "harmed", "unchanged")
 SAME_PIXELS = "pixels"
-COLUMNS = ("edit_id", "preferred")
-VOTES = {"after": 1, "before": -1, "tie": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +43,7 @@ class LoopMeasures:
     """Collects edit by edit; `entries` sums up.
 
     Args:
-        preferences: edit id → mean vote, −1 (before) to 1 (after), see `read_preferences`.
+        preferences: edit id → mean vote, −1 (before) to 1 (after), see `refiner.preferences`.
     """
 
     preferences: Mapping[str, float] = field(default_factory=dict)
@@ -180,41 +175,3 @@ def stratified(samples: Sequence[Sample], limit: int | None, seed: int) -> list[
     turns = [(turn, name, one) for name, some in sorted(strata.items()) for turn, one in enumerate(some)]
     chosen = [one for _, _, one in sorted(turns, key=lambda entry: entry[:2])[:limit]]
     return sorted(chosen, key=lambda one: one.edit_id)
-
-
-def read_preferences(path: Path, known: Iterable[str]) -> dict[str, float]:
-    """People's blind choices between the edit before and after refining: edit id → mean vote, −1 (before) to 1 (after).
-
-    Args:
-        path: CSV with the columns edit_id and preferred (before, after or tie); a row for each person asked.
-        known: the ids that may occur.
-
-    Raises:
-        BadInput: the file cannot be read, lacks a column, or a row is not understood.
-    """
-    ids = set(known)
-    votes: dict[str, list[int]] = defaultdict(list)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise BadInput(f"{path} has no column {missing[0]}.", mend=f"Its columns are {', '.join(COLUMNS)}.")
-            for row in reader:
-                edit_id, choice = ((row[name] or "").strip() for name in COLUMNS)
-                if choice.casefold() not in VOTES:
-                    raise BadInput(
-                        f"{path}: line {reader.line_num}: preferred is {choice!r}.",
-                        mend=f"It is one of {', '.join(VOTES)}.",
-                    )
-                if edit_id not in ids:
-                    raise BadInput(
-                        f"{path}: line {reader.line_num}: there is no edit {edit_id!r} in the split `test`.",
-                        mend="Give the preferences on edits of this dataset's split `test`.",
-                    )
-                votes[edit_id].append(VOTES[choice.casefold()])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{path} cannot be read: {first_line(error)}.", mend="Give a CSV file in UTF-8.") from error
-    if not votes:
-        raise BadInput(f"{path} holds no preferences.", mend="A row for each person and edit.")
-    return {edit_id: float(np.mean(some)) for edit_id, some in votes.items()}

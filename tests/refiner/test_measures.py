@@ -16,9 +16,10 @@ from refiner.agents import FoundRegion, Pair, Scores
 from refiner.data import Sample
 from refiner.measures import evaluation
 from refiner.measures.evaluation import ONE_PERSON, EvaluationMeasures
-from refiner.measures.loop import read_preferences, stratified
+from refiner.measures.loop import stratified
 from refiner.measures.perception import agreement_of
 from refiner.measures.reasoning import macro_f1, name_of
+from refiner.preferences import read_preferences
 from tests.factories import photo
 
 
