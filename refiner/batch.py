@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from editfhf.errors import BadInput, first_line
 from editfhf.files import remove_leftovers, whole_file
 from editfhf.schema import DIMENSIONS
+from refiner.inputs import language_note
 from refiner.pairs import NamedPair
 from refiner.refiner import Refiner
 from refiner.scoring import DECIMALS, write_rows
@@ -23,7 +24,7 @@ from refiner.trace import PAGE_FILE, TRACE_FILE
 BATCH_FILE, RESULTS_FILE, INDEX_FILE, LOCK_FILE = "batch.json", "results.csv", "index.html", ".lock"
 COLUMNS = (
     "id", "where", "instruction", "before", "after", *(f"before_{name}" for name in DIMENSIONS),
-    *(f"after_{name}" for name in DIMENSIONS), "accepted_steps", "stopped", "seconds", "best_image", "reason",
+    *(f"after_{name}" for name in DIMENSIONS), "accepted_steps", "stopped", "seconds", "best_image", "note", "reason",
 )  # fmt: skip
 
 
@@ -182,6 +183,7 @@ def _row(named: NamedPair, reason: str, told: _Told | None = None) -> dict[str, 
         row["stopped"] = told.stopped
         row["seconds"] = round(sum(sum(step.seconds.values()) for step in told.steps), 3)
         row["best_image"] = _best_image(named.id, told.best_index)
+        row["note"] = language_note(named.instruction)
     return row
 
 

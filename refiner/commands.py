@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from refiner.refiner import Refiner
 
 app = typer.Typer()
-SHOWN_REASONS = 20
+SHOWN_SENTENCES = 20
 ABLATIONS: dict[str, dict[str, object]] = {
     "no-instruction": {"use_instruction": False},
     "no-source": {"use_source": False},
@@ -177,10 +177,11 @@ def score(
     if as_json:
         console.show({"note": refiner.note, "scores": rows}, as_json=True)
         return
-    scored = [{k: v for k, v in row.items() if k != "reason"} for row in rows if not row["reason"]]
+    scored = [{k: v for k, v in row.items() if k not in ("note", "reason")} for row in rows if not row["reason"]]
     console.show(scored, title="Scores, 0 to 100, and the standard deviation of each")
     _say_note(refiner.note)
-    _say_reasons([row["reason"] for row in rows if row["reason"]], "pairs")
+    _say_some([f"{row['edited']}: {row['note']}" for row in rows if row["note"]], "pairs have a note")
+    _say_some([row["reason"] for row in rows if row["reason"]], "pairs were set aside")
     if out is not None:
         console.say(f"Scores: {out}")
     console.say(f"Next: editfhf refine --run {shlex.quote(run)} --batch {shlex.quote(pairs)} -o refined")
@@ -271,7 +272,7 @@ def predict(run: RunOption = "run", workspace: WorkspaceOption = ".", as_json: J
         return
     console.show(counts.as_row())
     _say_note(refiner.note)
-    _say_reasons(counts.reasons, "edits")
+    _say_some(counts.reasons, "edits were set aside")
     console.say(f"Next: editfhf annotate push -w {shlex.quote(workspace)} --predictions")
 
 
@@ -300,7 +301,7 @@ def _refine_batch(
         return
     console.show(counts.as_row())
     _say_note(refiner.note)
-    _say_reasons(counts.reasons, "pairs")
+    _say_some(counts.reasons, "pairs were set aside")
     console.say(f"Next: open {out / INDEX_FILE} in a browser")
 
 
@@ -321,11 +322,11 @@ def _say_note(note: str) -> None:
         console.note(note)
 
 
-def _say_reasons(reasons: Sequence[str], what: str) -> None:
-    """What was set aside, and why; the first of them."""
-    if reasons:
-        console.note(f"{len(reasons)} {what} were set aside:")
-    for reason in reasons[:SHOWN_REASONS]:
-        console.note(f"- {reason}")
-    if len(reasons) > SHOWN_REASONS:
-        console.note(f"- and {len(reasons) - SHOWN_REASONS} more")
+def _say_some(sentences: Sequence[str], what: str) -> None:
+    """How many there are, what of, and the first of them."""
+    if sentences:
+        console.note(f"{len(sentences)} {what}:")
+    for sentence in sentences[:SHOWN_SENTENCES]:
+        console.note(f"- {sentence}")
+    if len(sentences) > SHOWN_SENTENCES:
+        console.note(f"- and {len(sentences) - SHOWN_SENTENCES} more")

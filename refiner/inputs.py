@@ -53,8 +53,7 @@ def make_pair(
             profiles converted to sRGB), or uint8 arrays, shape (height, width), (height, width, 3) or
             (height, width, 4). The two may differ in size and mode.
         instruction: in English, up to 1,000 characters, one line. Refused when most of its letters are not Latin (the
-            text model reads English). Other languages in Latin letters are noticed by their commonest words in a
-            sentence of some length, and only warned of; a short "peins la voiture" passes unseen.
+            text model reads English); for other languages in Latin letters see `language_note`.
         force: take the pair even where the edited image shows nothing of the photo. That refusal can be wrong.
 
     Raises:
@@ -68,6 +67,19 @@ def make_pair(
 def read_pair(source: Path | str, edited: Path | str, instruction: str, force: bool = False) -> Pair:
     """As `make_pair`, from image files (JPEG, PNG, WebP, TIFF, BMP, GIF)."""
     return _checked(_read(Path(source)), _read(Path(edited)), instruction, force)
+
+
+def language_note(instruction: str) -> str:
+    """What a reader must know of an instruction that seems not to be English; "" where it seems to be.
+
+    Languages in Latin letters are noticed by their commonest words in a sentence of some length; a short "peins la
+    voiture" passes unseen.
+    """
+    text = instruction.casefold()
+    others = len(OTHER_LANGUAGES.findall(text))
+    if others < 2 or others <= len(ENGLISH.findall(text)):
+        return ""
+    return "The instruction seems not to be English, the language that the text model reads: trust the result less."
 
 
 def same_frame(first: np.ndarray, second: np.ndarray) -> bool:
@@ -140,9 +152,6 @@ def _instruction(instruction: str) -> str:
         raise BadInput(
             "The instruction is not in English, the language that the text model reads.", mend="Translate it first."
         )
-    other = len(OTHER_LANGUAGES.findall(text.casefold()))
-    if other >= 2 and other > len(ENGLISH.findall(text.casefold())):
-        log.warning("The instruction seems not to be English, the language that the text model reads: %r", text)
     return text
 
 

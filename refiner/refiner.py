@@ -9,7 +9,7 @@ from PIL import Image
 
 from generators.base import EditModel
 from refiner.agents import Pair, Scores
-from refiner.inputs import make_pair
+from refiner.inputs import language_note, make_pair
 from refiner.loop import refine
 from refiner.runs import RunRecord, run_folder
 from refiner.trace import RefineTrace, TraceStep
@@ -71,9 +71,10 @@ class Refiner:
     ) -> RefineTrace:
         """`refine` for a pair that was checked."""
         trace = refine(pair, self.model, self.model, self.action, self.model, max_iterations, on_step)
+        notes = (self.note, language_note(pair.instruction))
         return RefineTrace(
             trace.instruction, trace.source, trace.images, trace.scores, trace.best_index, trace.steps, trace.stopped,
-            self.note,
+            " ".join(note for note in notes if note),
         )  # fmt: skip
 
     def perceive(

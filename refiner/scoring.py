@@ -8,11 +8,12 @@ from typing import Any
 from editfhf.errors import BadInput
 from editfhf.files import whole_file
 from editfhf.schema import DIMENSIONS
+from refiner.inputs import language_note
 from refiner.pairs import NamedPair, read_pair_sheet
 from refiner.refiner import Refiner
 
 SCORE_COLUMNS = tuple(name for dimension in DIMENSIONS for name in (dimension, f"{dimension}_std"))
-COLUMNS = ("source", "edited", "instruction", *SCORE_COLUMNS, "reason")
+COLUMNS = ("source", "edited", "instruction", *SCORE_COLUMNS, "note", "reason")
 DECIMALS = 2  # of scores on 0..100; their errors are of several points
 
 
@@ -30,7 +31,8 @@ def score_pairs(
 
     Returns:
         Rows with `COLUMNS`: for each dimension a score, 0..100, and `…_std`, the standard deviation of its error. A
-        pair that cannot be scored has None there and says why in `reason`, which is "" for the others.
+        pair that cannot be scored has None there and says why in `reason`, which is "" for the others. `note`: see
+        `refiner.inputs.language_note`.
 
     Raises:
         BadInput: the file cannot be read or has no pairs; the run has no evaluation agent.
@@ -38,12 +40,13 @@ def score_pairs(
     rows = []
     for named in track(read_pair_sheet(Path(sheet), force)):
         scores: dict[str, float | None] = dict.fromkeys(SCORE_COLUMNS)
-        reason = ""
+        note = reason = ""
         try:
             pair = named.read()
         except BadInput as error:
             reason = f"{named.where}: {error}"
         else:
+            note = language_note(pair.instruction)
             found = refiner.model.evaluate(pair)
             for name in DIMENSIONS:
                 scores |= {
@@ -51,7 +54,7 @@ def score_pairs(
                     f"{name}_std": round(found.std[name], DECIMALS),
                 }
         written = {"source": named.source, "edited": named.edited, "instruction": named.instruction}
-        rows.append({**written, **scores, "reason": reason})
+        rows.append({**written, **scores, "note": note, "reason": reason})
     return rows
 
 

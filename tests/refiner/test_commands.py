@@ -78,6 +78,23 @@ def test_score_prints_scores_and_writes_them(sheet, capsys):
     assert [row["visual_consistency"] for row in shown["scores"]] == [80, 100, 80]
 
 
+def test_an_instruction_that_is_not_english_is_noted_wherever_its_result_is_shown(sheet, capsys):
+    note, german = "seems not to be English", "mach das Auto auf dem Bild rot"
+    with sheet.open("a") as file:
+        file.write(f"images/photo 0.png,images/edited 0.png,{german}\n")
+    assert cli.run(["refine", *pair_options(0)[:-1], german, "-o", "one"]) == 0
+    assert note in capsys.readouterr().err
+    assert note in RefineTrace.load("one").note
+    assert note in Path("one/trace.html").read_text()
+    assert cli.run(["score", "in/pairs.csv", "-o", "scores.csv"]) == 0
+    assert f"- images/edited 0.png: The instruction {note}" in capsys.readouterr().err
+    assert cli.run(["refine", "--batch", "in", "-o", "out"]) == 0
+    for table in ("scores.csv", "out/results.csv"):
+        with Path(table).open(encoding="utf-8", newline="") as file:
+            assert [note in row["note"] for row in csv.DictReader(file)] == [False] * 3 + [True]
+    assert Path("out/index.html").read_text().count(note) == 1
+
+
 def test_predict_fills_the_table_and_names_the_next_command(sheet, campaign, capsys):
     assert cli.run(["predict", "--run", "run", "-w", str(campaign.root)]) == 0
     assert f"Next: editfhf annotate push -w {campaign.root} --predictions" in capsys.readouterr().out

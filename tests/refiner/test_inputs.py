@@ -11,7 +11,7 @@ from PIL import Image
 from skimage import data
 
 from editfhf.errors import BadInput
-from refiner.inputs import LEAST_LIKENESS, likeness, make_pair, read_pair, same_frame
+from refiner.inputs import LEAST_LIKENESS, language_note, likeness, make_pair, read_pair, same_frame
 
 ASK = "make the car red"
 
@@ -143,9 +143,9 @@ def test_what_is_no_instruction_is_refused(astronaut, instruction, said):
 
 
 @pytest.mark.parametrize("instruction", [ASK, "write “你好” on the sign", "add a café with 3 naïve cats", "x" * 1000])
-def test_an_english_instruction_passes_without_a_warning(astronaut, caplog, instruction):
+def test_an_english_instruction_passes_without_a_note(astronaut, instruction):
     assert make_pair(astronaut, astronaut, instruction).instruction == instruction
-    assert not caplog.records
+    assert not language_note(instruction)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_an_english_instruction_passes_without_a_warning(astronaut, caplog, inst
         "mets la voiture dans le noir et les gens sur une plage",
     ],
 )
-def test_another_language_in_latin_letters_is_warned_of(astronaut, caplog, instruction):
-    make_pair(astronaut, astronaut, instruction)
-    assert "seems not to be English" in caplog.text
+def test_another_language_in_latin_letters_passes_with_a_note(astronaut, instruction):
+    assert make_pair(astronaut, astronaut, instruction).instruction == instruction
+    assert "seems not to be English" in language_note(instruction)
 
 
 @given(st.text(max_size=60))
