@@ -11,17 +11,15 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from PIL import Image
 from skimage.metrics import structural_similarity
 
 from analysis.regions import SMOOTHING_SHARE
 from editfhf.flaws import flaw_types_of
 from editfhf.schema import REGION_KINDS
-from generators.base import EditModel, EditRequest
-from generators.registry import registered_models
+from generators.base import EditModel
 from refiner.agents import Evaluation, Pair
 from refiner.data import MAJORITY, Sample
-from refiner.lite.expectation import expectations, likely_task
+from refiner.editing import edited_again, resized
 
 CENTRE_SIGMA = 0.3  # of width and of height; of 0.15 to 0.4 the best on a rehearsal's maps
 IDENTICAL = 60.0  # dB: what PSNR says of equal images (as for a mean squared error of 0.065 grey levels²)
@@ -113,22 +111,9 @@ def edit_again(pair: Pair, editor: EditModel, seeds: Sequence[int]) -> list[np.n
     Returns:
         uint8, shape of `pair.edited`; an edit that the model refused or failed is left out.
     """
-    entry = registered_models().get(editor.id)
     height, width = pair.edited.shape[:2]
-    images = []
-    for seed in seeds:
-        request = EditRequest(
-            edit_id=f"again-{seed}",
-            source=Image.fromarray(pair.source),
-            instruction=pair.instruction,
-            task=likely_task(expectations([pair.instruction])[0]),
-            seed=seed,
-            params=dict(entry.default_params) if entry else {},
-        )
-        image = editor.edit([request])[0].image
-        if image is not None:
-            images.append(_resized(np.array(image.convert("RGB")), width, height))
-    return images
+    again = [edited_again(pair, editor, seed) for seed in seeds]
+    return [resized(image, width, height) for image in again if image is not None]
 
 
 def best_of(pair: Pair, candidates: Sequence[np.ndarray], evaluation: Evaluation) -> np.ndarray:
@@ -148,13 +133,7 @@ def _gaussian(height: int, width: int) -> np.ndarray:
 def _aligned(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     """Source and edited image, both in the size of the edited one."""
     height, width = pair.edited.shape[:2]
-    return _resized(pair.source, width, height), pair.edited
-
-
-def _resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    if image.shape[:2] == (height, width):
-        return image
-    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+    return resized(pair.source, width, height), pair.edited
 
 
 def _lab(image: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from editfhf.errors import BadInput, first_line, hub_faults
@@ -128,10 +129,7 @@ def read_weights(folder: Path, name: str = WEIGHTS_FILE) -> dict[str, np.ndarray
         return dict(load_file(path))
     except FileNotFoundError as error:
         raise BadInput(f"{path} is missing.", mend="Train again, or copy the whole run.") from error
-    except Exception as error:
-        # safetensors raises a class of its own, which not every version exports.
-        if not isinstance(error, OSError | ValueError | KeyError) and type(error).__name__ != "SafetensorError":
-            raise
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise BadInput(f"{path} is damaged: {first_line(error)}.", mend="Train again, or copy it again.") from error
 
 

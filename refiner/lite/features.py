@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import platformdirs
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from editfhf.files import whole_file
@@ -78,11 +79,7 @@ class FeatureCache:
             return None
         try:
             return {int(stride): values for stride, values in load_file(path).items()}
-        except (OSError, ValueError, KeyError):  # damaged: worked out again
-            return None
-        except Exception as error:  # safetensors' own class is not importable by name in every version
-            if type(error).__name__ != "SafetensorError":
-                raise
+        except (OSError, ValueError, KeyError, SafetensorError):  # damaged: worked out again
             return None
 
     def _write(self, name: str, features: dict[int, np.ndarray]) -> None:

@@ -8,12 +8,11 @@ from PIL import Image
 
 from editfhf.geometry import rasterise
 from editfhf.photo_file import source_id_of
-from editfhf.schema import Polygon, stable_id
-from generators.base import EditModel, EditRequest
-from generators.registry import registered_models
+from editfhf.schema import Polygon
+from generators.base import EditModel
 from refiner.agents import Pair, RepairStep
+from refiner.editing import edited_again, resized
 from refiner.inputs import same_frame
-from refiner.lite.expectation import expectations, likely_task
 from refiner.lite.filling import fill, spread
 from refiner.lite.simple_editor import SimpleEditor
 
@@ -39,7 +38,7 @@ class LiteAction:
     def __init__(self, editor: EditModel | None = None, seed: int = 0) -> None:
         self.editor: EditModel = editor or SimpleEditor()
         self.seed = seed
-        self._reapplied: tuple[str, np.ndarray | None] = ("", None)  # of the photo that was edited last
+        self._reapplied: tuple[tuple[str, str], np.ndarray | None] = (("", ""), None)  # of the photo edited last
 
     def act(self, pair: Pair, step: RepairStep) -> np.ndarray | None:
         """The edited image with one step done: uint8, shape of `pair.edited`.
@@ -67,28 +66,17 @@ class LiteAction:
         if again is None or not same_frame(again, pair.edited):
             return None
         height, width = pair.edited.shape[:2]
-        again = _resized(again, width, height)
+        again = resized(again, width, height)
         if region.all() or not same_frame(pair.source, pair.edited):
             return again
-        source = _resized(pair.source, width, height)
+        source = resized(pair.source, width, height)
         return _toned(again, source, pair.edited, region, alpha)
 
     def _edit_again(self, pair: Pair) -> np.ndarray | None:
         """The whole source photo edited anew; remembered, since a plan may ask for it region by region."""
-        source = Image.fromarray(pair.source)
-        key = stable_id(pair.instruction, source_id_of(source))
+        key = pair.instruction, source_id_of(Image.fromarray(pair.source))
         if self._reapplied[0] != key:
-            entry = registered_models().get(self.editor.id)
-            request = EditRequest(
-                edit_id=key,
-                source=source,
-                instruction=pair.instruction,
-                task=likely_task(expectations([pair.instruction])[0]),
-                seed=self.seed,
-                params=dict(entry.default_params) if entry else {},
-            )
-            image = self.editor.edit([request])[0].image
-            self._reapplied = (key, None if image is None else np.array(image.convert("RGB")))
+            self._reapplied = (key, edited_again(pair, self.editor, self.seed))
         return self._reapplied[1]
 
 
@@ -128,7 +116,7 @@ def composite(below: np.ndarray, above: np.ndarray, alpha: np.ndarray) -> np.nda
 def _photo_there(pair: Pair, alpha: np.ndarray) -> np.ndarray | None:
     """The photo in the edited image's size, if it goes on where the region ends; None where it does not."""
     height, width = alpha.shape
-    photo = _resized(pair.source, width, height)
+    photo = resized(pair.source, width, height)
     away = cv2.distanceTransform((alpha == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     ring = (alpha == 0) & (away <= RING * float(np.hypot(width, height)))
     if not ring.any():  # the region is everything: there is nothing to fit to
@@ -159,9 +147,3 @@ def _changed(image: np.ndarray, source: np.ndarray) -> np.ndarray:
     """0 where a pixel is as in the source, towards 1 where it is another."""
     difference = np.abs(image.astype(np.float32) - source).mean(axis=2)
     return 1 - np.exp(-((difference / UNCHANGED) ** 2))
-
-
-def _resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    if image.shape[:2] == (height, width):
-        return image
-    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
