@@ -4,6 +4,7 @@ import base64
 import io
 from collections import Counter
 from collections.abc import Iterable
+from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from PIL import Image
 from analysis import figures
 from analysis.regions import PRIOR_MARKED, PRIOR_NOT_MARKED, SAME_REGION_IOU, SMOOTHING_SHARE
 from analysis.study import Study, board_records
-from editfhf.errors import BadInput
+from editfhf.errors import BadInput, first_line
 from editfhf.files import whole_file
 from editfhf.schema import DIMENSIONS, Edit, Polygon
 from editfhf.workspace import Workspace
@@ -34,7 +35,11 @@ PLOTS = ("leaderboard", "heat_map", "distributions", "flaw_types")
 
 
 def write_report(workspace: Workspace, study: Study) -> Path:
-    """Write `WS/analysis/report.html`; returns its path."""
+    """Write `WS/analysis/report.html`; returns its path.
+
+    Other packages add to it: an entry point of `editfhf.report_sections` is a function that takes the workspace and
+    returns an HTML element with headings from h2 on and a style of its own (`Markup`), or None for nothing to show.
+    """
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -50,11 +55,27 @@ def write_report(workspace: Workspace, study: Study) -> Path:
         board=board_records(study.board),
         plots=_plots(workspace, study),
         galleries=_galleries(workspace, study),
+        sections=_sections(workspace),
     )
     path = workspace.analysis_dir / "report.html"
     with whole_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
+
+
+def _sections(workspace: Workspace) -> list[Markup]:
+    sections = []
+    for point in sorted(entry_points(group="editfhf.report_sections"), key=lambda point: point.name):
+        try:
+            section = point.load()(workspace)
+            if not isinstance(section, Markup | None):
+                raise TypeError(f"it returns {section!r}, which is no Markup")
+        except Exception as error:  # somebody's plugin: whatever is wrong with it, the rest of the page stays
+            told = f"{type(error).__name__}: {first_line(error).rstrip('.')}"
+            section = Markup("<p>The section {} = {} is left out: {}.</p>").format(point.name, point.value, told)
+        if section is not None:
+            sections.append(section)
+    return sections
 
 
 def _marks(workspace: Workspace) -> dict[str, Any]:

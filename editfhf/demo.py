@@ -27,6 +27,7 @@ def demo_commands(folder: Path, edits: int) -> list[list[str]]:
         ["train", "--dataset", dataset, "-o", run],
         ["benchmark", "--dataset", dataset, "--run", run, "--oracle", workspace],
         ["refine", "--run", run, "--batch", dataset, "--worst", str(REFINED), "-o", str(folder / "refined")],
+        ["analyze", "-w", workspace],  # again: now the report shows the benchmark, too
     ]
 
 

@@ -62,6 +62,7 @@ def test_killed_in_every_stage_it_ends_as_if_never_killed(tmp_path):
     assert start(killed).wait(timeout=600) == 0
 
     assert state(killed) == state(unbroken)
+    assert "Benchmark of the refiner" in (killed / "analysis" / "report.html").read_text(encoding="utf-8")
     assert cli.run(["validate", str(killed / "dataset")]) == 0
     assert cli.run(["annotate", "serve", "-w", str(killed)]) == 0
     try:
