@@ -19,7 +19,7 @@ from refiner.baselines import majority_types
 from refiner.data import Sample, people_of, read_samples
 from refiner.judge import EndpointJudge, Judge, SecondEvaluator, Values
 from refiner.lite.reasons import MOST_REASONS, reasons_of
-from refiner.measures.entries import ALL, Entry, Figure
+from refiner.measures.entries import ALL, Entry, Figure, Sampling
 from refiner.measures.evaluation import EvaluationMeasures, ratings_of
 from refiner.measures.loop import VOTERS, LoopMeasures, images_of, stratified
 from refiner.measures.perception import ORACLE, PerceptionMeasures
@@ -118,6 +118,7 @@ def benchmark(
     limit: int | None = None,
     seed: int = 0,
     only: Collection[str] | None = None,
+    cluster: Mapping[str, str] | None = None,
     report: Report = lambda _what, _done, _total: None,
 ) -> BenchmarkResult:
     """Measure a run on the split `test` of a dataset.
@@ -134,10 +135,12 @@ def benchmark(
         seed: of the intervals, of what is drawn, and of editing again.
         only: ids of edits to measure on, such as those that were kept from training; default: the split. Those of the
             split `train` among them are kept from the second evaluator and the baselines, too.
+        cluster: photo → what it is a sample of, where photos are not independent, such as crops of one scene. Intervals
+            are then over these; default: over photos.
         report: told (what is going on, done, of how many).
 
     Returns:
-        Every number with its interval over photos. Agents that the run was trained without are left out.
+        Every number with its interval. Agents that the run was trained without are left out.
 
     Raises:
         BadInput: no such dataset, run or workspace; too few judged edits; a file of preferences that is not understood.
@@ -157,15 +160,16 @@ def benchmark(
     second = SecondEvaluator.fit(_reported(train, "Second evaluator", report))
     judges: list[Judge] = [second, *([EndpointJudge(endpoint)] if endpoint is not None else [])]
     bench = _Bench(subject, truths, judges, editor, seed)
-    perception, evaluation = PerceptionMeasures(seed), EvaluationMeasures(seed)
-    reasoning = ReasoningMeasures(majority_types(train), reasons_of(train, MOST_REASONS), seed)
+    sampling = Sampling(seed, cluster or {})
+    perception, evaluation = PerceptionMeasures(sampling), EvaluationMeasures(sampling)
+    reasoning = ReasoningMeasures(majority_types(train), reasons_of(train, MOST_REASONS), sampling)
     for some in _batched(_reported(samples, "Measuring", report), ASKED_TOGETHER):
         said = bench.ask([sample.pair() for sample in some])
         for number, sample in enumerate(some):
             others = {name: scores[number] for name, scores in said.items()}
             bench.measure(sample, perception, reasoning, evaluation, others)
     evaluation.add_people(ratings_of(dataset, SPLIT), samples)
-    loop = LoopMeasures(votes, seed)
+    loop = LoopMeasures(votes, sampling)
     chosen = stratified(samples, limit, seed) if bench.trained == set(AGENTS) else []
     for sample in _reported(chosen, "Refining", report):
         bench.refine(sample, loop)
@@ -182,7 +186,7 @@ def benchmark(
         seed=seed,
         marks=_marks(people_of(dataset), samples, subject.record),
         judges=_trust(judges, entries, truths, votes),
-        notes=_notes(bench, chosen, samples, editor),
+        notes=_notes(bench, chosen, samples, editor, cluster or {}),
         counts={
             "edits": len(samples),
             "photos": len({one.source_id for one in samples}),
@@ -284,8 +288,19 @@ def _trust(
     return told
 
 
-def _notes(bench: _Bench, chosen: Sequence[Sample], samples: Sequence[Sample], editor: EditModel | None) -> list[str]:
-    notes = ["Intervals: 95 %, photos drawn again with replacement, all edits of a photo together."]
+def _notes(
+    bench: _Bench,
+    chosen: Sequence[Sample],
+    samples: Sequence[Sample],
+    editor: EditModel | None,
+    cluster: Mapping[str, str],
+) -> list[str]:
+    drawn = {cluster.get(one.source_id, one.source_id) for one in samples}
+    together = f"all edits of one of {len(drawn)} clusters of photos" if cluster else "all edits of a photo"
+    notes = [
+        f"Intervals: 95 %, {together} taken together. Of shares Clopper and Pearson's for as many independent edits as "
+        "they are worth (Korn and Graubard, 1998); of anything else, drawn again with replacement."
+    ]
     if missing := [name for name in AGENTS if name not in bench.trained]:
         notes.append(f"The run was trained without {' and '.join(missing)}; what needs that is not measured.")
     if 0 < len(chosen) < len(samples):

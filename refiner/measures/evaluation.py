@@ -14,7 +14,18 @@ from refiner import baselines
 from refiner.agents import Pair, Scores
 from refiner.data import Sample
 from refiner.judge import Values
-from refiner.measures.entries import ALL, PEOPLE, THE_RUN, Entry, Figure, interval_of, plain, ratio_of, share_of
+from refiner.measures.entries import (
+    ALL,
+    PEOPLE,
+    THE_RUN,
+    Entry,
+    Figure,
+    Sampling,
+    interval_of,
+    plain,
+    ratio_of,
+    share_of,
+)
 
 ONE_PERSON = "one person (ceiling)"
 BASELINES: Mapping[str, Callable[[Pair], float]] = {
@@ -44,7 +55,7 @@ class _Row:
 class EvaluationMeasures:
     """Collects edit by edit; `entries` sums up."""
 
-    seed: int = 0
+    sampling: Sampling = field(default_factory=Sampling)
     _rows: list[_Row] = field(default_factory=list)
     _covered: list[tuple[str, str, bool]] = field(default_factory=list)  # photo, dimension, within
 
@@ -96,7 +107,7 @@ class EvaluationMeasures:
                 entries += self._of_rows(method, dimension, rows)
         for dimension in DIMENSIONS:
             some = [row for row in self._covered if row[1] == dimension]
-            figure = share_of([row[2] for row in some], [row[0] for row in some], self.seed)
+            figure = share_of([row[2] for row in some], [row[0] for row in some], self.sampling)
             entries.append(Entry("evaluation", dimension, THE_RUN, PEOPLE, "within_95", figure))
         return [entry for entry in entries if entry.figure.n]
 
@@ -113,11 +124,11 @@ class EvaluationMeasures:
 
         table = _Table.of(rows)
         photos = [row.photo for row in rows]
-        entries = [entry("srcc", interval_of(table.srcc, photos, self.seed), headline=True)]
+        entries = [entry("srcc", interval_of(table.srcc, photos, self.sampling), headline=True)]
         report = table.report(np.arange(len(rows)))
         entries += [entry(name, plain(report[name], len(rows))) for name in ("krcc", "plcc", "rmse")]
         right, counted = table.pairs()
-        figure = ratio_of(right, counted, list(table.photos_of_pairs), self.seed, int(counted.sum()))
+        figure = ratio_of(right, counted, list(table.photos_of_pairs), self.sampling, int(counted.sum()))
         entries.append(entry("pairwise_accuracy", figure, headline=True))
         for model in sorted({row.model for row in rows}):
             of_model = np.array([number for number, row in enumerate(rows) if row.model == model])

@@ -12,7 +12,7 @@ from refiner import baselines
 from refiner.agents import Evaluation, Pair
 from refiner.data import Sample
 from refiner.judge import Values
-from refiner.measures.entries import THE_RUN, Entry, mean_of, share_of
+from refiner.measures.entries import THE_RUN, Entry, Sampling, mean_of, share_of
 from refiner.trace import RefineTrace
 
 # Points of 100 by which the mean of the three must rise (fall) for an edit to count as improved (harmed). One point is
@@ -47,7 +47,7 @@ class LoopMeasures:
     """
 
     preferences: Mapping[str, float] = field(default_factory=dict)
-    seed: int = 0
+    sampling: Sampling = field(default_factory=Sampling)
     _changes: list[_Change] = field(default_factory=list)
     _votes: list[tuple[str, bool, float]] = field(default_factory=list)  # photo, flawed, vote
     _touched: list[tuple[str, bool, str, bool]] = field(default_factory=list)  # photo, flawed, method, image changed
@@ -109,7 +109,7 @@ class LoopMeasures:
                 means = [float(np.mean(list(one.change.values()))) for one in some]
                 entries += self._shares(what, method, judge, [verdict_of(mean) for mean in means], photos)
                 for name in DIMENSIONS:
-                    figure = mean_of([one.change[name] for one in some], photos, self.seed)
+                    figure = mean_of([one.change[name] for one in some], photos, self.sampling)
                     entries.append(Entry("loop", what, method, judge, f"change_{name}", figure))
         for what, is_flawed in ((FLAWED, True), (CLEAN, False)):
             votes = [row for row in self._votes if row[1] == is_flawed]
@@ -117,7 +117,7 @@ class LoopMeasures:
             entries += self._shares(what, THE_RUN, VOTERS, verdicts, [row[0] for row in votes])
             for method in dict.fromkeys(row[2] for row in self._touched):
                 touched = [row for row in self._touched if row[1:3] == (is_flawed, method)]
-                figure = share_of([not row[3] for row in touched], [row[0] for row in touched], self.seed)
+                figure = share_of([not row[3] for row in touched], [row[0] for row in touched], self.sampling)
                 entry = Entry("loop", what, method, SAME_PIXELS, "untouched", figure, headline=not is_flawed)
                 entries.append(entry)
         return [entry for entry in entries if entry.figure.n]
@@ -128,7 +128,7 @@ class LoopMeasures:
         return [
             Entry(
                 "loop", what, method, judge, verdict,
-                share_of([one == verdict for one in verdicts], photos, self.seed),
+                share_of([one == verdict for one in verdicts], photos, self.sampling),
                 headline=what == FLAWED and verdict != "unchanged",
             )
             for verdict in VERDICTS

@@ -11,7 +11,7 @@ from refiner import baselines
 from refiner.agents import Pair, Perceived
 from refiner.data import Sample
 from refiner.lite.metrics import FLAT, MARKED, shows_a_place
-from refiner.measures.entries import PEOPLE, THE_RUN, Entry, Figure, interval_of, mean_of, share_of
+from refiner.measures.entries import PEOPLE, THE_RUN, Entry, Figure, Sampling, interval_of, mean_of, share_of
 
 ORACLE = "what was really broken"
 CEILING = "people's maps"
@@ -38,7 +38,7 @@ class _Agreement:
 class PerceptionMeasures:
     """Collects edit by edit; `entries` sums up."""
 
-    seed: int = 0
+    sampling: Sampling = field(default_factory=Sampling)
     _agreements: list[_Agreement] = field(default_factory=list)
     _presence: list[tuple[str, str, str, float, bool]] = field(default_factory=list)  # photo, kind, method, score, told
     _clean: list[tuple[str, str, str, float, bool]] = field(default_factory=list)  # photo, kind, by, MSE, map empty
@@ -92,12 +92,14 @@ class PerceptionMeasures:
             ]
             for measure in MEASURES:
                 headline = measure in HEADLINES
-                figure = _mean(some, measure, self.seed)
+                figure = _mean(some, measure, self.sampling)
                 entries.append(Entry("perception", kind, method, judged_by, measure, figure, headline=headline))
             for group in sorted({one.group for one in some}):
                 of_group = [one for one in some if one.group == group]
                 entries += [
-                    Entry("perception", kind, method, judged_by, measure, _mean(of_group, measure, self.seed), group)
+                    Entry(
+                        "perception", kind, method, judged_by, measure, _mean(of_group, measure, self.sampling), group
+                    )
                     for measure in MEASURES
                 ]
         return entries
@@ -112,7 +114,7 @@ class PerceptionMeasures:
                 there = told[rows]
                 return image_auroc(scores[rows], there) if 0 < there.sum() < len(there) else float("nan")
 
-            figure = interval_of(auroc, [row[0] for row in some], self.seed)
+            figure = interval_of(auroc, [row[0] for row in some], self.sampling)
             headline = method == THE_RUN
             entries.append(Entry("perception", kind, method, PEOPLE, "image_auroc", figure, headline=headline))
         return entries
@@ -122,8 +124,8 @@ class PerceptionMeasures:
         for kind, judged_by in _in_order((kind, judged_by) for _, kind, judged_by, _, _ in self._clean):
             some = [row for row in self._clean if row[1:3] == (kind, judged_by)]
             photos = [row[0] for row in some]
-            error = mean_of([row[3] for row in some], photos, self.seed)
-            empty = share_of([row[4] for row in some], photos, self.seed)
+            error = mean_of([row[3] for row in some], photos, self.sampling)
+            empty = share_of([row[4] for row in some], photos, self.sampling)
             entries.append(Entry("perception", kind, THE_RUN, judged_by, "clean_mse", error))
             entries.append(Entry("perception", kind, THE_RUN, judged_by, "clean_empty", empty))
         return entries
@@ -145,8 +147,8 @@ def agreement_of(pred: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     return values
 
 
-def _mean(some: Sequence[_Agreement], measure: str, seed: int) -> Figure:
-    return mean_of([one.values[measure] for one in some], [one.photo for one in some], seed)
+def _mean(some: Sequence[_Agreement], measure: str, sampling: Sampling) -> Figure:
+    return mean_of([one.values[measure] for one in some], [one.photo for one in some], sampling)
 
 
 def _in_order(keys: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -13,7 +13,7 @@ from refiner.data import Sample
 from refiner.lite.backbone import sentence_embeddings
 from refiner.lite.reasons import Reason, composed_reason, retrieved_reason
 from refiner.matching import match
-from refiner.measures.entries import PEOPLE, THE_RUN, Entry, Figure, interval_of, mean_of, ratio_of
+from refiner.measures.entries import PEOPLE, THE_RUN, Entry, Figure, Sampling, interval_of, mean_of, ratio_of, share_of
 
 LEAST_IOU = 0.5  # of a region that was found; PASCAL VOC's
 DRAWN_SIDE = 480  # pixels of the square on which a person's region is shown to reasoning
@@ -65,7 +65,7 @@ class ReasoningMeasures:
 
     majority: Mapping[str, str]
     reasons: Sequence[Reason]
-    seed: int = 0
+    sampling: Sampling = field(default_factory=Sampling)
     _regions: list[tuple[str, str, int, int, int]] = field(default_factory=list)  # photo, kind, right, found, wanted
     _without_place: list[tuple[str, int, int, int]] = field(default_factory=list)
     _given: list[_Named] = field(default_factory=list)
@@ -96,7 +96,7 @@ class ReasoningMeasures:
         entries = [self._f1(kind) for kind in (*REGION_KINDS, BOTH)]
         right, found, wanted = (np.array([row[place] for row in self._without_place]) for place in (1, 2, 3))
         photos = [row[0] for row in self._without_place]
-        figure = ratio_of(2 * right, found + wanted, photos, self.seed, int(wanted.sum()))
+        figure = ratio_of(2 * right, found + wanted, photos, self.sampling, int(wanted.sum()))
         entries.append(Entry("reasoning", "flaws without a place", THE_RUN, PEOPLE, "type_f1", figure))
         for what, named in (("types of people's regions", self._given), ("types of matched regions", self._matched)):
             common = [_Named(one.photo, one.kind, one.told, self.majority[one.kind]) for one in named]
@@ -113,14 +113,14 @@ class ReasoningMeasures:
     def _f1(self, kind: str) -> Entry:
         rows = [row for row in self._regions if kind in (row[1], BOTH)]
         right, found, wanted = (np.array([row[place] for row in rows]) for place in (2, 3, 4))
-        figure = ratio_of(2 * right, found + wanted, [row[0] for row in rows], self.seed, int(wanted.sum()))
+        figure = ratio_of(2 * right, found + wanted, [row[0] for row in rows], self.sampling, int(wanted.sum()))
         return Entry("reasoning", kind, THE_RUN, PEOPLE, "region_f1", figure, headline=kind == BOTH)
 
     def _types(self, what: str, method: str, named: Sequence[_Named]) -> list[Entry]:
         photos = [one.photo for one in named]
-        right = mean_of([float(one.told == one.called) for one in named], photos, self.seed)
+        right = share_of([one.told == one.called for one in named], photos, self.sampling)
         told, called = np.array([one.told for one in named]), np.array([one.called for one in named])
-        f1 = interval_of(lambda rows: macro_f1(told[rows], called[rows]), photos, self.seed)
+        f1 = interval_of(lambda rows: macro_f1(told[rows], called[rows]), photos, self.sampling)
         return [
             Entry("reasoning", what, method, PEOPLE, "accuracy", right, headline=what == "types of people's regions"),
             Entry("reasoning", what, method, PEOPLE, "macro_f1", f1),
@@ -137,13 +137,13 @@ class ReasoningMeasures:
         if own not in texts.values():
             texts[THE_RUN] = own
         # What reasons have in common whatever they are about: each against somebody else's.
-        order = _elsewhere(len(rows), self.seed)
+        order = _elsewhere(len(rows), self.sampling.seed)
         texts |= {f"{SHUFFLED} ({name.split()[0]})": [some[i] for i in order] for name, some in list(texts.items())}
         photos = [one.photo for one in rows]
         entries = []
         for method, some in texts.items():
             likeness = (told * sentence_embeddings(some)).sum(axis=1)
-            figure: Figure = mean_of(likeness, photos, self.seed)
+            figure: Figure = mean_of(likeness, photos, self.sampling)
             entries.append(Entry("reasoning", "reasons of matched regions", method, PEOPLE, "cosine", figure))
         return entries
 

@@ -265,6 +265,18 @@ def test_only_some_edits_can_be_measured_on(root, samples):
         benchmark(str(root / "dataset"), Known(samples), only=chosen[:2])
 
 
+def test_intervals_are_over_what_photos_are_samples_of(root, samples):
+    scene = {one.source_id: "one scene" for one in samples}
+    apart, together = (
+        benchmark(str(root / "dataset"), Known(samples), limit=2, cluster=cluster) for cluster in (None, scene)
+    )
+    for key in (("evaluation", DIMENSIONS[0], SECOND, "srcc"), ("perception", "artifact", THE_RUN, "clean_empty")):
+        assert apart.figure(*key).value == together.figure(*key).value
+        assert apart.figure(*key).low is not None
+        assert together.figure(*key).low is None  # of one scene nothing is known about others
+    assert "one of 1 clusters" in together.notes[0]
+
+
 def test_people_who_chose_blindly_are_believed(root, samples, tmp_path):
     file = tmp_path / "preferences.csv"
     flawed = [one.edit_id for one in samples if not one.is_clean()]
