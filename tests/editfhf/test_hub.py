@@ -10,7 +10,7 @@ from editfhf.errors import BadInput, JobFailed
 from editfhf.export import build_dataset
 from refiner import runs
 from tests.editfhf.answered import make_answered
-from tests.editfhf.hub_server import SMALL, HubServer, Repository, use_hub
+from tests.hub_server import SMALL, HubServer, Repository, use_hub
 
 TOKEN = "hf_a_secret_of_this_test"
 
@@ -37,8 +37,8 @@ def run(tmp_path):
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    with HubServer(TOKEN) as server:
-        use_hub(monkeypatch, server.url, str(tmp_path / "cache"), TOKEN)
+    with HubServer(token=TOKEN) as server:
+        use_hub(monkeypatch, server.url, tmp_path / "cache", TOKEN)
         yield server
 
 
@@ -60,7 +60,7 @@ def test_a_dataset_arrives_private_whole_and_byte_for_byte(dataset, server, caps
 
 def test_of_a_run_only_its_own_files_arrive_and_it_can_be_fetched_by_its_name(run, server):
     assert cli.run(["publish", str(run), "--repo", "me/refiner"]) == 0
-    there = server.repositories["model", "me/refiner"]
+    there = server.repositories["me/refiner"]
     assert set(there.files) == set(hub.RUN_FILES)
     fetched = runs.run_folder("me/refiner")
     assert {path.name: path.read_bytes() for path in fetched.iterdir()} == there.files
@@ -73,7 +73,7 @@ def test_what_stands_beside_a_dataset_stays_at_home(dataset, server):
         hub.publish(hub.read_publication(dataset), "me/edits")
     finally:
         secret.unlink()
-    assert not any("notes" in name for name in server.repositories["dataset", "me/edits"].files)
+    assert not any("notes" in name for name in server.repositories["datasets/me/edits"].files)
 
 
 def test_a_dry_run_lists_files_and_sizes_and_asks_nobody(dataset, server, monkeypatch, capsys):
@@ -91,11 +91,11 @@ def test_a_dry_run_lists_files_and_sizes_and_asks_nobody(dataset, server, monkey
 
 
 def test_a_second_upload_sends_no_large_file_again_and_takes_old_shards_away(dataset, server):
-    server.repositories["dataset", "me/edits"] = Repository(
+    server.repositories["datasets/me/edits"] = Repository(
         private=True, files={"data/edits/train-00000-of-00009.parquet": b"old", "notes.md": b"of the owner"}
     )
     hub.publish(hub.read_publication(dataset), "me/edits")
-    there = server.repositories["dataset", "me/edits"].files
+    there = server.repositories["datasets/me/edits"].files
     assert "data/edits/train-00000-of-00009.parquet" not in there
     assert there["notes.md"] == b"of the owner"
     server.asked.clear()
@@ -121,14 +121,14 @@ def test_public_is_public_and_a_public_repository_is_not_written_to_by_accident(
     publication = hub.read_publication(run)
     hub.publish(publication, "me/refiner")
     hub.publish(publication, "me/refiner", public=True)
-    assert not server.repositories["model", "me/refiner"].private
+    assert not server.repositories["me/refiner"].private
     hub.publish(publication, "me/other", public=True)
-    assert not server.repositories["model", "me/other"].private
-    before = dict(server.repositories["model", "me/other"].files)
+    assert not server.repositories["me/other"].private
+    before = dict(server.repositories["me/other"].files)
     (run / "weights.safetensors").write_bytes(b"a secret")
     with pytest.raises(BadInput, match=r"public\. Add --public"):
         hub.publish(hub.read_publication(run), "me/other")
-    assert server.repositories["model", "me/other"].files == before
+    assert server.repositories["me/other"].files == before
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_public_is_public_and_a_public_repository_is_not_written_to_by_accident(
 def test_what_the_hub_refuses_is_one_sentence_without_the_token(
     run, server, monkeypatch, tmp_path, capsys, token, repository, message
 ):
-    use_hub(monkeypatch, server.url, str(tmp_path / "cache"), token)
+    use_hub(monkeypatch, server.url, tmp_path / "cache", token)
     assert cli.run(["publish", str(run), "--repo", repository]) == 2
     said = capsys.readouterr().err
     assert re.search(message, said)
@@ -155,13 +155,13 @@ def test_what_the_hub_refuses_is_one_sentence_without_the_token(
 
 
 def test_a_hub_that_cannot_be_reached_is_one_sentence(run, monkeypatch, tmp_path, capsys):
-    use_hub(monkeypatch, "http://127.0.0.1:1", str(tmp_path / "cache"), TOKEN)
+    use_hub(monkeypatch, "http://127.0.0.1:1", tmp_path / "cache", TOKEN)
     assert cli.run(["publish", str(run), "--repo", "me/refiner"]) == 1
     assert "broke off" in capsys.readouterr().err
 
 
 def test_a_token_that_no_header_can_hold_is_not_printed(run, server, monkeypatch, tmp_path, capsys):
-    use_hub(monkeypatch, server.url, str(tmp_path / "cache"), "hf_secret\x01with_a_control")
+    use_hub(monkeypatch, server.url, tmp_path / "cache", "hf_secret\x01with_a_control")
     assert cli.run(["publish", str(run), "--repo", "me/refiner"]) in (1, 2)
     assert "hf_secret" not in capsys.readouterr().err
 

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import pytest
-from huggingface_hub import constants
 
 from editfhf.errors import BadInput
 from generators import registry
@@ -12,8 +11,8 @@ from generators.models import models
 from generators.preflight import find_problems
 from generators.revisions import KEPT, folder_revision, hub_access, hub_revision, planned_revisions
 from generators.runner import generate
-from tests.generators.hub_server import HubServer, Repository
 from tests.generators.tiny_pipelines import TINY_PARAMS, build
+from tests.hub_server import HubServer, Repository, files_of, use_hub
 
 ENTRIES = {entry.id: entry for entry in models()}
 P2P = ENTRIES["instruct-pix2pix"]
@@ -27,21 +26,11 @@ def hub(tmp_path, monkeypatch):
     (tmp_path / "empty/model_index.json").write_text("{}")
     names = {name for entry in ENTRIES.values() for name in (entry.repository, *entry.more_repositories)}
     repositories = {
-        name: Repository(tmp_path / "empty", f"{number:040x}") for number, name in enumerate(sorted(names), 1)
+        name: Repository.of(tmp_path / "empty", f"{number:040x}") for number, name in enumerate(sorted(names), 1)
     }
     with HubServer(repositories) as server:
         use_hub(monkeypatch, server.url, tmp_path / "cache")
         yield server
-
-
-def use_hub(monkeypatch, url, cache):
-    for name, value in (("HF_ENDPOINT", url), ("HF_HUB_CACHE", str(cache)), ("HF_HUB_DISABLE_XET", "1")):
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
 
 
 def test_a_branch_becomes_the_commit_that_the_hub_names(hub):
@@ -128,7 +117,7 @@ def test_weights_in_a_folder_have_a_revision_of_their_content(tmp_path):
 
 def test_weights_are_loaded_from_the_hub_at_the_planned_commit(hub, make_campaign, tmp_path):
     commit = hub.repositories[P2P.repository].commit
-    hub.repositories[P2P.repository].folder = build("instruct-pix2pix", tmp_path / "tiny")
+    hub.repositories[P2P.repository].files = files_of(build("instruct-pix2pix", tmp_path / "tiny"))
     params = ", ".join(f"{name}: {value}" for name, value in TINY_PARAMS.items())
     more = f"  params: {{instruct-pix2pix: {{{params}}}}}\n  options: {{instruct-pix2pix: {{device: cpu}}}}\n"
     workspace = make_campaign("[instruct-pix2pix]", more=more, photos=1)
@@ -190,7 +179,7 @@ def test_weights_that_are_here_need_no_network_whatever_their_files_are_called(h
     (tmp_path / "files" / file).parent.mkdir(parents=True)
     (tmp_path / "files" / file).write_text("weights")
     for name in names:
-        hub.repositories[name].folder = tmp_path / "files"
+        hub.repositories[name].files = files_of(tmp_path / "files")
         hf_hub_download(name, file, revision=hub.repositories[name].commit, cache_dir=tmp_path / "cache")
     revision = hub_revision(icedit)
     use_hub(monkeypatch, "http://127.0.0.1:1", tmp_path / "cache")

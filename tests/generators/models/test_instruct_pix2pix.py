@@ -11,9 +11,7 @@ from safetensors.torch import save_file
 
 from editfhf.errors import BadInput
 from generators.models.instruct_pix2pix import COSXL_EDIT_FILE
-from tests.generators.hub_server import HubServer, Repository
 from tests.generators.models.test_adapters import ENTRIES, pixels, request_for
-from tests.generators.test_revisions import use_hub
 from tests.generators.tiny_pipelines import build
 from tests.generators.tiny_pipelines.stability_format import (
     autoencoder_in_stability_format,
@@ -21,6 +19,7 @@ from tests.generators.tiny_pipelines.stability_format import (
     open_clip_in_stability_format,
     unet_in_stability_format,
 )
+from tests.hub_server import HubServer, Repository, use_hub
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -66,8 +65,8 @@ def cosxl(tmp_path, monkeypatch):
     shutil.copytree(folder, sdxl, ignore=shutil.ignore_patterns("*.safetensors"))
     entry = ENTRIES["cosxl-edit"]
     repositories = {
-        entry.repository: Repository(tmp_path / "cosxl", "a" * 40),
-        entry.more_repositories[0]: Repository(sdxl, "b" * 40),
+        entry.repository: Repository.of(tmp_path / "cosxl", "a" * 40),
+        entry.more_repositories[0]: Repository.of(sdxl, "b" * 40),
     }
     with HubServer(repositories) as hub:
         use_hub(monkeypatch, hub.url, tmp_path / "cache")
