@@ -14,11 +14,12 @@ from editfhf.errors import BadInput
 from editfhf.schema import DIMENSIONS
 from editfhf.vlm import VisionLanguageModel
 from generators.base import EditModel
-from refiner.agents import Pair
+from refiner.agents import Difference, Pair
 from refiner.baselines import majority_types
 from refiner.data import Sample, people_of, read_samples
 from refiner.judge import EndpointJudge, Judge, SecondEvaluator, Values
 from refiner.lite.reasons import MOST_REASONS, reasons_of
+from refiner.loop import OnCompared
 from refiner.measures.entries import ALL, Entry, Figure, Sampling
 from refiner.measures.evaluation import EvaluationMeasures, ratings_of
 from refiner.measures.loop import VOTERS, LoopMeasures, images_of, stratified
@@ -42,7 +43,7 @@ class Subject(Protocol):
     model: Any
     record: RunRecord
 
-    def refine_pair(self, pair: Pair) -> RefineTrace: ...
+    def refine_pair(self, pair: Pair, *, on_compared: OnCompared | None = None) -> RefineTrace: ...
 
 
 @dataclass(frozen=True)
@@ -233,12 +234,16 @@ class _Bench:
         evaluation.add(sample, pair, scores, others)
 
     def refine(self, sample: Sample, loop: LoopMeasures) -> None:
-        pair = sample.pair()
-        trace = self.subject.refine_pair(pair)
+        pair, truth = sample.pair(), self._truth(sample)
+
+        def compared(before: Pair, after: Pair, predicted: Difference) -> None:
+            if truth is not None:
+                loop.add_compared(sample, predicted, truth.quality(before.edited), truth.quality(after.edited))
+
+        trace = self.subject.refine_pair(pair, on_compared=compared)
         images = images_of(pair, trace, self.subject.model, self._editor, self._seed)
         judged: dict[str, tuple[Values | None, dict[str, Values | None]]] = {}
         candidates = [Pair(pair.source, image, pair.instruction) for image in (pair.edited, *images.values())]
-        truth = self._truth(sample)
         if truth is not None:
             judged[ORACLE] = (truth.quality(pair.edited), {name: truth.quality(one) for name, one in images.items()})
         for name, (before, *after) in self.ask(candidates).items():

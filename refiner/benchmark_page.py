@@ -15,7 +15,7 @@ from editfhf.files import whole_file
 from editfhf.schema import DIMENSIONS, REGION_KINDS
 from refiner.benchmark import BenchmarkResult
 from refiner.measures.entries import ALL, PEOPLE, THE_RUN, Entry, Figure
-from refiner.measures.loop import CLEAN, FLAWED, VERDICTS
+from refiner.measures.loop import CALLED_BETTER, CLEAN, FLAWED, TRIED, VERDICTS
 from refiner.measures.perception import MEASURES, ORACLE
 
 JSON_FILE, PAGE_FILE = "benchmark.json", "benchmark.html"
@@ -26,9 +26,14 @@ WORDS = {
     "type_f1": "F1 ↑", "accuracy": "accuracy ↑", "macro_f1": "macro F1 ↑", "cosine": "cosine ↑", "srcc": "SRCC ↑",
     "krcc": "KRCC ↑", "plcc": "PLCC ↑", "rmse": "RMSE ↓", "pairwise_accuracy": "pairs in order ↑",
     "within_95": "within ± 1.96 std", "improved": "improved ↑", "harmed": "harmed ↓", "unchanged": "unchanged",
-    "untouched": "same pixels", **{f"change_{name}": f"{name.replace('_', ' ')} ↑" for name in DIMENSIONS},
+    "untouched": "same pixels", "bias": "predicted − true", "covered": "true above the lower limit",
+    "truly_better": "truly better ↑", "truly_worse": "truly worse ↓",
+    **{f"change_{name}": f"{name.replace('_', ' ')} ↑" for name in DIMENSIONS},
 }  # fmt: skip
-SHARES = {"improved", "harmed", "unchanged", "untouched", "clean_empty", "within_95"}
+SHARES = {
+    "improved", "harmed", "unchanged", "untouched", "clean_empty", "within_95", "covered", "truly_better",
+    "truly_worse",
+}  # fmt: skip
 SMALL = {"clean_mse"}
 RESULT: TypeAdapter[BenchmarkResult] = TypeAdapter(BenchmarkResult)
 
@@ -181,6 +186,9 @@ def _loop(result: BenchmarkResult) -> list[Table]:
                 tables.append(_table(f"{what}, judged by: {judge}", of_judge, (*VERDICTS, *changes)))
             else:
                 tables.append(_table(f"{what}: left as they were, pixel for pixel", of_judge, ("untouched",)))
+    title = f"{TRIED}: the predicted gain beside the true one, which is to lie above the lower limit for 90 %"
+    tables.append(_table(title, _some(result, "loop", TRIED), ("bias", "covered")))
+    tables.append(_table(CALLED_BETTER, _some(result, "loop", CALLED_BETTER), ("truly_better", "truly_worse")))
     return [table for table in tables if table.rows]
 
 
@@ -243,7 +251,7 @@ def _shown(value: float | None, measure: str) -> str:
         return "–"
     if measure in SHARES:
         return f"{100 * value:.0f} %"
-    if measure.startswith("change_"):
+    if measure.startswith("change_") or measure == "bias":
         return f"{value:+.1f}".replace("-", "−")
     text = f"{value:.4f}" if measure in SMALL else f"{value:.1f}" if measure == "rmse" else f"{value:.2f}"
     return text.replace("-", "−")

@@ -10,7 +10,7 @@ from PIL import Image
 from generators.base import EditModel
 from refiner.agents import Pair, Scores
 from refiner.inputs import language_note, make_pair
-from refiner.loop import refine
+from refiner.loop import OnCompared, refine
 from refiner.runs import RunRecord, run_folder
 from refiner.trace import RefineTrace, TraceStep
 
@@ -67,10 +67,14 @@ class Refiner:
         return self.refine_pair(make_pair(source, edited, instruction, force), max_iterations, on_step)
 
     def refine_pair(
-        self, pair: Pair, max_iterations: int = 4, on_step: Callable[[TraceStep], None] | None = None
+        self,
+        pair: Pair,
+        max_iterations: int = 4,
+        on_step: Callable[[TraceStep], None] | None = None,
+        on_compared: OnCompared | None = None,
     ) -> RefineTrace:
-        """`refine` for a pair that was checked."""
-        trace = refine(pair, self.model, self.model, self.action, self.model, max_iterations, on_step)
+        """`refine` for a pair that was checked; `on_compared`: see `refiner.loop.refine`."""
+        trace = refine(pair, self.model, self.model, self.action, self.model, max_iterations, on_step, on_compared)
         notes = (self.note, language_note(pair.instruction))
         return RefineTrace(
             trace.instruction, trace.source, trace.images, trace.scores, trace.best_index, trace.steps, trace.stopped,

@@ -9,10 +9,11 @@ import numpy as np
 from editfhf.schema import DIMENSIONS
 from generators.base import EditModel
 from refiner import baselines
-from refiner.agents import Evaluation, Pair
+from refiner.agents import Difference, Evaluation, Pair
 from refiner.data import Sample
 from refiner.judge import Values
 from refiner.measures.entries import THE_RUN, Entry, Sampling, mean_of, share_of
+from refiner.measures.perception import ORACLE
 from refiner.trace import RefineTrace
 
 # Points of 100 by which the mean of the three must rise (fall) for an edit to count as improved (harmed). One point is
@@ -23,6 +24,7 @@ RESTORED, AGAIN, BEST_OF_N = "restore the source", "edit again", "best of N"
 MOST_AGAIN = 8  # edits of the photo for "best of N"
 VOTERS = "people's blind choice"
 FLAWED, CLEAN = "flawed edits", "clean edits"
+TRIED, CALLED_BETTER = "repairs that were tried", "repairs that were called better"
 VERDICTS = ("improved", "harmed", "unchanged")
 SAME_PIXELS = "pixels"
 
@@ -38,6 +40,15 @@ class _Change:
     change: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A candidate of the loop: what was predicted, and by how much the mean of its three true scores is higher."""
+
+    photo: str
+    predicted: Difference
+    gain: float
+
+
 @dataclass
 class LoopMeasures:
     """Collects edit by edit; `entries` sums up.
@@ -51,6 +62,7 @@ class LoopMeasures:
     _changes: list[_Change] = field(default_factory=list)
     _votes: list[tuple[str, bool, float]] = field(default_factory=list)  # photo, flawed, vote
     _touched: list[tuple[str, bool, str, bool]] = field(default_factory=list)  # photo, flawed, method, image changed
+    _compared: list[_Compared] = field(default_factory=list)
     _tries: list[int] = field(default_factory=list)
     _seconds: list[float] = field(default_factory=list)
 
@@ -85,6 +97,11 @@ class LoopMeasures:
         self._tries.append(n_tries(trace))
         self._seconds.append(sum(sum(step.seconds.values()) for step in trace.steps))
 
+    def add_compared(self, sample: Sample, predicted: Difference, before: Values, after: Values) -> None:
+        """A candidate that the loop compared with the image before, taken or not, and the true scores of both."""
+        gain = float(np.mean([after[name] - before[name] for name in DIMENSIONS]))
+        self._compared.append(_Compared(sample.source_id, predicted, gain))
+
     @property
     def seconds(self) -> float:
         """The mean time that refining one edit took."""
@@ -96,8 +113,9 @@ class LoopMeasures:
         return float(np.mean(self._tries)) if self._tries else 0.0
 
     def entries(self) -> list[Entry]:
-        """Shares of edits that got better or worse, by judge; what was left alone; mean change of each dimension."""
-        entries = []
+        """Shares of edits that got better or worse, by judge; what was left alone; mean change of each dimension; how
+        true the loop's predictions are."""
+        entries = self._of_predictions()
         for judge, method in dict.fromkeys((one.judged_by, one.method) for one in self._changes):
             for what, is_flawed in ((FLAWED, True), (CLEAN, False)):
                 some = [
@@ -121,6 +139,26 @@ class LoopMeasures:
                 entry = Entry("loop", what, method, SAME_PIXELS, "untouched", figure, headline=not is_flawed)
                 entries.append(entry)
         return [entry for entry in entries if entry.figure.n]
+
+    def _of_predictions(self) -> list[Entry]:
+        """Whether the interval that the loop decides by holds for repairs, and what it lets through."""
+        photos = [one.photo for one in self._compared]
+        errors = [one.predicted.mean - one.gain for one in self._compared]
+        covered = [error < one.predicted.half_width for error, one in zip(errors, self._compared, strict=True)]
+        better = [one for one in self._compared if one.predicted.improves]
+        gains, their_photos = [one.gain for one in better], [one.photo for one in better]
+        figures = {
+            (TRIED, "bias"): mean_of(errors, photos, self.sampling),
+            (TRIED, "covered"): share_of(covered, photos, self.sampling),
+            (CALLED_BETTER, "truly_better"): share_of([gain > 0 for gain in gains], their_photos, self.sampling),
+            (CALLED_BETTER, "truly_worse"): share_of(
+                [gain < -WORTH_NOTICING for gain in gains], their_photos, self.sampling
+            ),
+        }
+        return [
+            Entry("loop", what, THE_RUN, ORACLE, measure, figure, headline=measure != "bias")
+            for (what, measure), figure in figures.items()
+        ]
 
     def _shares(
         self, what: str, method: str, judge: str, verdicts: Sequence[str], photos: Sequence[str]

@@ -13,6 +13,7 @@ from PIL import Image
 from editfhf import oracle
 from editfhf.errors import BadInput
 from editfhf.schema import DIMENSIONS, REGION_KINDS
+from editfhf.true_quality import true_quality
 from generators.base import EditOutcome
 from refiner import benchmark as benchmarks
 from refiner.agents import Difference, FoundRegion, Pair, Perceived, RepairStep, Scores
@@ -23,7 +24,7 @@ from refiner.judge import SecondEvaluator
 from refiner.measures import entries as figures
 from refiner.measures.entries import THE_RUN
 from refiner.measures.evaluation import ratings_of
-from refiner.measures.loop import AGAIN, BEST_OF_N, CLEAN, FLAWED, RESTORED, VOTERS
+from refiner.measures.loop import AGAIN, BEST_OF_N, CALLED_BETTER, CLEAN, FLAWED, RESTORED, TRIED, VOTERS, stratified
 from refiner.measures.perception import CEILING, ORACLE
 from refiner.measures.reasoning import BOTH
 from refiner.runs import AGENTS, RunRecord, TrainConfig
@@ -113,17 +114,19 @@ class Boaster(Told):
 
 
 class Known:
-    """A refiner that gives what `repair` makes of a pair, after `tries` candidates."""
+    """A refiner that gives what `repair` makes of a pair, after `tries` candidates of which it said `predicted`."""
 
-    def __init__(self, samples, repair=lambda pair: pair.edited, model=Told, agents=AGENTS, tries=1):
+    def __init__(self, samples, repair=lambda pair: pair.edited, model=Told, agents=AGENTS, tries=1, predicted=()):
         self.model = model(samples)
-        self.repair, self.tries = repair, tries
+        self.repair, self.tries, self.predicted = repair, tries, predicted
         self.record = RunRecord.model_construct(
             config=TrainConfig(agents=agents), simulated=True, procedural=True, models=[], tasks=[]
         )
 
-    def refine_pair(self, pair):
+    def refine_pair(self, pair, *, on_compared=None):
         image = self.repair(pair)
+        for one in self.predicted:
+            on_compared(pair, replace(pair, edited=image), one)
         scores = [self.model.evaluate(pair), self.model.evaluate(replace(pair, edited=image))]
         tried = Attempt(STEP, self.model.compare(pair, pair), "")
         step = TraceStep(1, {}, {}, (), (), (tried,) * self.tries, scores[0], scores[1], True, "", {"action": 0.5})
@@ -216,6 +219,37 @@ def test_a_loop_that_ruins_images_harms_all(root, samples):
     assert result.figure("loop", FLAWED, THE_RUN, "harmed", ORACLE).value == 1
     assert result.counts["edits_refined"] == 5
     assert any("5 of" in note for note in result.notes)
+
+
+def predicted(mean, half_width):
+    return Difference(mean, half_width, dict.fromkeys(DIMENSIONS, mean), dict.fromkeys(DIMENSIONS, 1.0))
+
+
+def test_what_the_loop_predicts_is_held_against_the_true_gain(root, samples):
+    known = truths(root, samples)
+
+    def ruin(pair):
+        return np.random.default_rng(0).integers(0, 256, pair.edited.shape, dtype=np.uint8)
+
+    # Ruined, all lose much: 20 ± 5 is far too high and taken; 20 ± 500 covers everything and is not.
+    subject = Known(samples, ruin, predicted=(predicted(20.0, 5.0), predicted(20.0, 500.0)))
+    result = benchmark(str(root / "dataset"), subject, oracle=root / "campaign", limit=8)
+    gains = []
+    for one in stratified(samples, 8, 0):
+        truth = known[content_hash(decode(one.edited).tobytes())]
+        before, after = (true_quality(image, truth) for image in (one.pair().edited, ruin(one.pair())))
+        gains.append(np.mean([after[name] - before[name] for name in DIMENSIONS]))
+    bias = result.figure("loop", TRIED, THE_RUN, "bias", ORACLE)
+    assert bias.value == pytest.approx(20 - np.mean(gains))
+    assert bias.n == 16
+    assert result.figure("loop", TRIED, THE_RUN, "covered", ORACLE).value == 0.5
+    better, worse = (
+        result.figure("loop", CALLED_BETTER, THE_RUN, name, ORACLE) for name in ("truly_better", "truly_worse")
+    )
+    assert (better.value, worse.value, worse.n) == (0, 1, 8)
+    assert "which is to lie above the lower limit for 90 %" in page_of(result)
+    without_truth = benchmark(str(root / "dataset"), subject, limit=2)
+    assert not {one.what for one in without_truth.entries} & {TRIED, CALLED_BETTER}
 
 
 class Painter:

@@ -194,6 +194,17 @@ def test_time_is_counted_for_each_agent_and_every_iteration_is_told():
     assert trace.steps[1].seconds["evaluation"] == 2
 
 
+def test_every_candidate_that_is_compared_is_told_whether_it_was_taken_or_not():
+    told = []
+    trace = run(
+        Mind((0, -20, 10)),
+        max_iterations=2,
+        on_compared=lambda before, after, difference: told.append((value(before), value(after), difference.mean)),
+    )
+    assert told == [(60, 40, -20), (60, 70, 10), (70, 50, -20), (70, 80, 10)]
+    assert [int(one[0, 0, 0]) for one in trace.images] == [60, 70, 80]
+
+
 def test_a_limit_below_one_is_refused():
     with pytest.raises(BadInput, match="max_iterations is 0"):
         run(Mind((10,)), max_iterations=0)
