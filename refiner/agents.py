@@ -88,6 +88,7 @@ class Scores:
 
     @property
     def mean(self) -> float:
+        """Of the three scores, 0..100."""
         return float(np.mean([self.values[name] for name in DIMENSIONS]))
 
 
@@ -114,12 +115,16 @@ class Difference:
 
 
 class Perception(Protocol):
+    """Sees where an edited image is flawed."""
+
     def perceive(self, pair: Pair) -> Perceived:
         """Both maps from one forward pass."""
         ...
 
 
 class Reasoning(Protocol):
+    """Says what the flaws are and what to do about them."""
+
     def find_regions(self, pair: Pair, perceived: Perceived) -> list[FoundRegion]:
         """The flaws that the maps show, the most certain first."""
         ...
@@ -130,6 +135,8 @@ class Reasoning(Protocol):
 
 
 class Action(Protocol):
+    """Does one step of a plan."""
+
     def act(self, pair: Pair, step: RepairStep) -> np.ndarray | None:
         """The edited image with one step done: uint8, shape of `pair.edited`, changed only in the feathered region.
 
@@ -139,7 +146,11 @@ class Action(Protocol):
 
 
 class Evaluation(Protocol):
-    def evaluate(self, pair: Pair) -> Scores: ...
+    """Scores edited images, and says which of two is better."""
+
+    def evaluate(self, pair: Pair) -> Scores:
+        """The three scores of the edited image, with their errors."""
+        ...
 
     def compare(self, before: Pair, after: Pair) -> Difference:
         """The paired difference, with an interval that is calibrated on pairs of edits of one photo and task."""

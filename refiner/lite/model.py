@@ -37,6 +37,9 @@ class LiteModel:
 
     Args:
         retrieve: take reasons from what people wrote in training, where somebody did, instead of composing them.
+
+    Raises:
+        BadInput: by each method whose agent was not trained in this run.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class LiteModel:
     # Perception
 
     def perceive(self, pair: Pair) -> Perceived:
+        """Both maps; a kind whose presence does not pass its threshold has an empty one."""
         self._require("perception")
         output = self._output(pair)
         height, width = pair.edited.shape[:2]
@@ -87,6 +91,7 @@ class LiteModel:
     # Reasoning
 
     def find_regions(self, pair: Pair, perceived: Perceived) -> list[FoundRegion]:
+        """The maps cut at each kind's threshold, and flaws without a place; the most certain first."""
         self._require("reasoning")
         output = self._output(pair)
         regions = []
@@ -106,11 +111,13 @@ class LiteModel:
         return self._name(self._output(pair), polygon, REGION_KINDS.index(kind))
 
     def plan(self, pair: Pair, regions: Sequence[FoundRegion]) -> list[RepairStep]:  # noqa: ARG002
+        """See `planning.make_plan`."""
         return make_plan(regions)
 
     # Evaluation
 
     def evaluate(self, pair: Pair) -> Scores:
+        """The three scores, with the errors that such scores have on the validation split."""
         self._require("evaluation")
         values = self._output(pair).scores[0].numpy() * 100
         return Scores(
@@ -118,6 +125,7 @@ class LiteModel:
         )
 
     def compare(self, before: Pair, after: Pair) -> Difference:
+        """The difference of the scores; its interval is wider the further apart the two images look."""
         first, second = self.evaluate(before), self.evaluate(after)
         dimensions = {name: second.values[name] - first.values[name] for name in DIMENSIONS}
         distance = edit_distance(self._planes(before), self._planes(after))

@@ -62,7 +62,11 @@ def compare(source: np.ndarray, edited: np.ndarray, expectation: Expectation) ->
 
 
 def edit_distance(planes: np.ndarray, others: np.ndarray) -> float:
-    """How different two edited images look, from their planes: the root of the mean squared CIE76 ΔE."""
+    """How different two edited images of one photo look: the root of the mean squared CIE76 ΔE, 0 or more.
+
+    Args:
+        planes, others: of each, as `compare` gives them.
+    """
     change = 50 * (planes[:3] - others[:3])  # L*a*b* of the edited image come first, divided by 50
     return float(np.sqrt((change**2).sum(axis=0).mean()))
 
