@@ -22,8 +22,8 @@ INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
 COMMAND_ORDER = (
     "demo", "doctor", "init", "tasks", "models", "flaws", "instruct", "plan", "generate", "merge", "annotate", "review",
-    "analyze", "build", "validate", "convert", "browse", "import", "publish", "train", "benchmark", "score", "refine",
-    "predict",
+    "analyze", "build", "validate", "convert", "browse", "import", "publish", "train", "benchmark", "pairs", "score",
+    "refine", "predict",
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from refiner.measures.loop import VOTERS, LoopMeasures, images_of, stratified
 from refiner.measures.perception import ORACLE, PerceptionMeasures
 from refiner.measures.reasoning import ReasoningMeasures
 from refiner.measures.truth import TruthOfEdit, Truths
-from refiner.preferences import read_preferences
+from refiner.preferences import Preferences, read_preferences
 from refiner.refiner import Refiner
 from refiner.runs import AGENTS, RunRecord
 from refiner.trace import RefineTrace
@@ -130,7 +130,7 @@ def benchmark(
         run: a run folder, a name on the Hub, or a refiner.
         oracle: the workspace of the rehearsal, for what was really broken.
         editor: does what was asked again, in the loop (where `run` is not yet a refiner) and in its baselines.
-        preferences: CSV with people's blind choices, see `refiner.preferences`.
+        preferences: a folder with people's blind choices, see `refiner.preferences.read_preferences`.
         endpoint: a vision-language model to ask for scores as well.
         limit: refine so many edits at most, drawn evenly (`stratified`); everything else is measured on all.
         seed: of the intervals, of what is drawn, and of editing again.
@@ -144,7 +144,8 @@ def benchmark(
         Every number with its interval. Agents that the run was trained without are left out.
 
     Raises:
-        BadInput: no such dataset, run or workspace; too few judged edits; a file of preferences that is not understood.
+        BadInput: no such dataset, run or workspace; too few judged edits; preferences that are not understood or
+            are about another run.
     """
     subject: Subject = Refiner.from_run(run, editor) if isinstance(run, (str, Path)) else run
     samples = read_samples(dataset, SPLIT, only)
@@ -157,23 +158,24 @@ def benchmark(
     if limit is not None and limit < 1:
         raise BadInput(f"The limit is {limit}.", mend="Refine 1 edit at least.")
     truths = Truths(oracle) if oracle is not None else None
-    votes = read_preferences(preferences, (one.edit_id for one in samples)) if preferences is not None else {}
+    choices = read_preferences(preferences, (one.edit_id for one in samples)) if preferences else None
     second = SecondEvaluator.fit(_reported(train, "Second evaluator", report))
     judges: list[Judge] = [second, *([EndpointJudge(endpoint)] if endpoint is not None else [])]
     bench = _Bench(subject, truths, judges, editor, seed)
     sampling = Sampling(seed, cluster or {})
     perception, evaluation = PerceptionMeasures(sampling), EvaluationMeasures(sampling)
     reasoning = ReasoningMeasures(majority_types(train), reasons_of(train, MOST_REASONS), sampling)
+    # First, as preferences that are about another run end it here.
+    loop = LoopMeasures(choices, sampling)
+    chosen = stratified(samples, limit, seed) if bench.trained == set(AGENTS) else []
+    for sample in _reported(chosen, "Refining", report):
+        bench.refine(sample, loop)
     for some in _batched(_reported(samples, "Measuring", report), ASKED_TOGETHER):
         said = bench.ask([sample.pair() for sample in some])
         for number, sample in enumerate(some):
             others = {name: scores[number] for name, scores in said.items()}
             bench.measure(sample, perception, reasoning, evaluation, others)
     evaluation.add_people(ratings_of(dataset, SPLIT), samples)
-    loop = LoopMeasures(votes, sampling)
-    chosen = stratified(samples, limit, seed) if bench.trained == set(AGENTS) else []
-    for sample in _reported(chosen, "Refining", report):
-        bench.refine(sample, loop)
     entries = [
         *(perception.entries() if "perception" in bench.trained else []),
         *(reasoning.entries() if {"perception", "reasoning"} <= bench.trained else []),
@@ -186,7 +188,7 @@ def benchmark(
         run=_name(run) if isinstance(run, (str, Path)) else "a refiner",
         seed=seed,
         marks=_marks(people_of(dataset), samples, subject.record),
-        judges=_trust(judges, entries, truths, votes),
+        judges=_trust(judges, entries, truths, choices),
         notes=_notes(bench, chosen, samples, editor, cluster or {}),
         counts={
             "edits": len(samples),
@@ -271,7 +273,7 @@ def _marks(people: set[str], samples: Sequence[Sample], record: RunRecord) -> li
 
 
 def _trust(
-    judges: Sequence[Judge], entries: Sequence[Entry], truths: Truths | None, votes: Mapping[str, float]
+    judges: Sequence[Judge], entries: Sequence[Entry], truths: Truths | None, preferences: Preferences | None
 ) -> dict[str, str]:
     """Who judged the loop, and how far to trust it: a judge's own agreement with people beside what it says."""
     told = {ORACLE: "The true quality: pixel by pixel against the flawless edit and the photo."} if truths else {}
@@ -288,8 +290,11 @@ def _trust(
         )
         what = "Fitted here on the split train" if isinstance(judge, SecondEvaluator) else "Asked about both images"
         told[judge.name] = f"{what}; it steered nothing. Its own agreement with people on these edits: {agreement}."
-    if votes:
-        told[VOTERS] = f"People chose between before and after without knowing which is which, on {len(votes)} edits."
+    if preferences is not None:
+        told[VOTERS] = (
+            f"Without knowing which is which, {preferences.n_people} people chose between before and after on "
+            f"{preferences.n_edits} edits; where both are the same image nobody was asked, and it counts as unchanged."
+        )
     return told
 
 

@@ -1,4 +1,4 @@
-"""`editfhf train`, `benchmark`, `score`, `refine` and `predict`."""
+"""`editfhf train`, `benchmark`, `pairs`, `score`, `refine` and `predict`."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 SHOWN_SENTENCES = 20
+OWN_EDITOR = "lite/simple"  # what does again what was asked, where no other is named
 ABLATIONS: dict[str, dict[str, object]] = {
     "no-instruction": {"use_instruction": False},
     "no-source": {"use_source": False},
@@ -96,7 +97,7 @@ def benchmark(
         typer.Option(metavar="WS", help="The workspace of a rehearsal: what was really broken judges the loop."),
     ] = None,
     preferences: Annotated[
-        str | None, typer.Option(metavar="FILE.csv", help="People's blind choices: edit_id, preferred.")
+        str | None, typer.Option(metavar="DIR", help="What `pairs` wrote, with people's filled copies beside the key.")
     ] = None,
     editor: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Does again what was asked, in the loop and beside it.")
@@ -145,6 +146,45 @@ def benchmark(
     for note in (*result.marks, *result.notes):
         console.note(note)
     console.say(f"Next: open {page} in a browser")
+
+
+@app.command(epilog="Example: editfhf pairs --dataset dataset --run run -o pairs")
+def pairs(
+    dataset: DatasetOption = "dataset",
+    run: RunOption = "run",
+    out: Annotated[str, typer.Option("-o", "--out", metavar="DIR", help="The folder to write.")] = "pairs",
+    editor: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Does again what was asked, as in `benchmark`.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Refine only so many edits, drawn evenly.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Edits of the split `test` before and after refining, in pairs for people to choose from blindly."""
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from refiner.blind_pairs import HAND_OUT, require_free, write_pairs
+    from refiner.preferences import KEY_FILE, PAIRS_FILE
+    from refiner.runs import version_of
+
+    require_free(Path(out))
+    version = version_of(run)
+    refiner = _open(run, editor)
+    with console.progress("Refining") as bar:
+        counts = write_pairs(
+            dataset, refiner.refine_pair, Path(out), version, editor or OWN_EDITOR, limit, seed, on_progress=bar
+        )
+    console.show(asdict(counts), as_json=as_json)
+    if as_json:
+        return
+    _say_note(refiner.note)
+    console.say(f"Next: give {Path(out) / HAND_OUT} to people, who write left, right or tie into {PAIRS_FILE}.")
+    options = ["--dataset", dataset, "--run", run, "--preferences", out, *(["--editor", editor] if editor else [])]
+    console.say(
+        f"Then put everyone's copy beside {Path(out) / KEY_FILE} under a name of its own: "
+        f"editfhf benchmark {shlex.join(options)}"
+    )
 
 
 @app.command(epilog="Example: editfhf score --run run pairs.csv -o scores.csv")
@@ -292,7 +332,7 @@ def _refine_batch(
     from refiner.runs import version_of
 
     pairs = find_pairs(batch, split, force, worst)
-    settings = {"run": version_of(run), "editor": editor or "lite/simple"}
+    settings = {"run": version_of(run), "editor": editor or OWN_EDITOR}
     refiner = _open(run, editor)
     with console.progress("Refining") as bar:
         counts = refine_batch(refiner, pairs, out, bar, max_iterations, settings)

@@ -14,6 +14,7 @@ from refiner.data import Sample
 from refiner.judge import Values
 from refiner.measures.entries import THE_RUN, Entry, Sampling, mean_of, share_of
 from refiner.measures.perception import ORACLE
+from refiner.preferences import Preferences
 from refiner.trace import RefineTrace
 
 # Points of 100 by which the mean of the three must rise (fall) for an edit to count as improved (harmed). One point is
@@ -54,10 +55,10 @@ class LoopMeasures:
     """Collects edit by edit; `entries` sums up.
 
     Args:
-        preferences: edit id → mean vote, −1 (before) to 1 (after), see `refiner.preferences`.
+        preferences: people's blind choices.
     """
 
-    preferences: Mapping[str, float] = field(default_factory=dict)
+    preferences: Preferences | None = None
     sampling: Sampling = field(default_factory=Sampling)
     _changes: list[_Change] = field(default_factory=list)
     _votes: list[tuple[str, bool, float]] = field(default_factory=list)  # photo, flawed, vote
@@ -79,8 +80,15 @@ class LoopMeasures:
         Args:
             images: method → the image that it gives.
             judged: judge → (scores of the edit as it was, method → scores of its image); None where it would not judge.
+
+        Raises:
+            BadInput: the preferences are about other images.
         """
         photo = sample.source_id
+        if self.preferences is not None:
+            vote = self.preferences.vote_on(sample.edit_id, trace.images[0], trace.best)
+            if vote is not None:
+                self._votes.append((photo, is_flawed, vote))
         for judge, (before, after) in judged.items():
             for method, scores in after.items():
                 if before is not None and scores is not None:
@@ -89,11 +97,6 @@ class LoopMeasures:
         for method, image in images.items():
             is_touched = not np.array_equal(image, trace.images[0])
             self._touched.append((photo, is_flawed, method, is_touched))
-            # Nobody needs to be asked about an image that is the same.
-            if method == THE_RUN and self.preferences:
-                vote = self.preferences.get(sample.edit_id) if is_touched else 0.0
-                if vote is not None:
-                    self._votes.append((photo, is_flawed, vote))
         self._tries.append(n_tries(trace))
         self._seconds.append(sum(sum(step.seconds.values()) for step in trace.steps))
 

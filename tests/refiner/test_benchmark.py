@@ -19,6 +19,7 @@ from refiner import benchmark as benchmarks
 from refiner.agents import Difference, FoundRegion, Pair, Perceived, RepairStep, Scores
 from refiner.benchmark import benchmark
 from refiner.benchmark_page import JSON_FILE, PAGE_FILE, page_of, read_benchmark, write_benchmark
+from refiner.blind_pairs import write_pairs
 from refiner.data import Sample, content_hash, decode, read_samples
 from refiner.judge import SecondEvaluator
 from refiner.measures import entries as figures
@@ -311,17 +312,25 @@ def test_intervals_are_over_what_photos_are_samples_of(root, samples):
     assert "one of 1 clusters" in together.notes[0]
 
 
-def test_people_who_chose_blindly_are_believed(root, samples, tmp_path):
-    file = tmp_path / "preferences.csv"
-    flawed = [one.edit_id for one in samples if not one.is_clean()]
-    rows = [f"{one},{choice}" for one in flawed[:-1] for choice in ("after", "after", "before")]
-    rows += [f"{flawed[-1]},{choice}" for choice in ("before", "tie")]
-    file.write_text("edit_id,preferred\n" + "\n".join(rows) + "\n")
+def test_people_who_chose_blindly_are_believed_about_the_images_that_they_saw(root, samples, tmp_path):
+    flawed = {one.edit_id for one in samples if not one.is_clean()}
+    odd = min(flawed)
     subject = Known(samples, lambda pair: 255 - pair.edited)
-    result = benchmark(str(root / "dataset"), subject, preferences=file)
+    dataset, asked = str(root / "dataset"), tmp_path / "asked"
+    write_pairs(dataset, subject.refine_pair, asked, "run@1", "lite/simple")
+    key = json.loads((asked / "key.json").read_text())["edits"]
+    other = {"left": "right", "right": "left"}
+    rows = [(one["pair"], other[one["after"]] if one["edit_id"] == odd else one["after"]) for one in key]
+    for person, choices in {"ann": rows, "bob": rows, "cleo": [(pair, "left") for pair, _ in rows]}.items():
+        lines = [f"{pair},{choice}" for pair, choice in choices]
+        (asked / f"{person}.csv").write_text("\n".join(["pair,preferred", *lines]) + "\n")
+    result = benchmark(dataset, subject, preferences=asked)
     n = len(flawed)
     assert result.figure("loop", FLAWED, THE_RUN, "improved", VOTERS).value == pytest.approx((n - 1) / n)
     assert result.figure("loop", FLAWED, THE_RUN, "harmed", VOTERS).value == pytest.approx(1 / n)
+    assert f"3 people chose between before and after on {len(samples)} edits" in result.judges[VOTERS]
+    with pytest.raises(BadInput, match=r"about another run: people saw what run@1 made"):
+        benchmark(dataset, Known(samples, lambda pair: pair.edited // 2), preferences=asked)
 
 
 def test_ratings_are_brought_to_one_scale(root, samples):

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
-from editfhf.errors import BadInput
 from editfhf.schema import DIMENSIONS
 from refiner.agents import FoundRegion, Pair, Scores
 from refiner.data import Sample
@@ -19,26 +18,7 @@ from refiner.measures.evaluation import ONE_PERSON, EvaluationMeasures
 from refiner.measures.loop import stratified
 from refiner.measures.perception import agreement_of
 from refiner.measures.reasoning import macro_f1, name_of
-from refiner.preferences import read_preferences
 from tests.factories import photo
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("edit_id,choice\na,after\n", "no column preferred"),
-        ("edit_id,preferred\na,tie\na,later\n", "line 3: preferred is 'later'"),
-        ("edit_id,preferred\nz,after\n", "no edit 'z'"),
-        ("edit_id,preferred\n", "holds no preferences"),
-        ("", "no column edit_id"),
-        (b"\xff\xfe\x00", "cannot be read"),
-    ],
-)
-def test_preferences_that_are_not_understood_are_refused_in_a_sentence(text, sentence, tmp_path):
-    file = tmp_path / "preferences.csv"
-    file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(BadInput, match=sentence):
-        read_preferences(file, ["a", "b"])
 
 
 def test_the_ceiling_is_each_rater_left_out_in_turn(monkeypatch):
