@@ -1,14 +1,17 @@
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from annotation import server
 from annotation.client import Client, connect
 from annotation.collect import PULLED_TABLES
+from editfhf.schema import PredictedRegion
 from editfhf.workspace import Workspace
 from tests.factories import make_workspace
 
 N_EDITS = 8
+SQUARE = [[[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]], [[0.2, 0.2], [0.3, 0.2], [0.3, 0.3]]]
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +42,24 @@ def start_afresh(workspace: Workspace) -> None:
 @pytest.fixture
 def client(workspace: Workspace) -> Client:
     return connect(workspace)
+
+
+def predict_everywhere(workspace, model: str = "run@1234") -> None:
+    """Two drawn regions on every edit, and a flaw without a place."""
+    rows = []
+    for edit in workspace.edits():
+        one = PredictedRegion(edit.edit_id, model, "artifact", "texture_noise", "region", SQUARE, "grain <b>", 0.8)
+        rows += [
+            one,
+            replace(one, kind="editing_failure", flaw_type="not_edited", confidence=0.6),
+            replace(one, kind="editing_failure", flaw_type="wrong_style", extent="whole", polygon=[]),
+        ]
+    workspace.write_table("predictions", rows)
+
+
+@pytest.fixture
+def predicted(workspace):
+    """The workspace of the server, not yet pushed, with predictions for every edit; one of two photos is in test."""
+    predict_everywhere(workspace)
+    yield workspace
+    workspace.table_path("predictions").unlink()

@@ -1,7 +1,6 @@
 """A model's regions on the labelling screen of a real server, and home again."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,32 +9,9 @@ from annotation import campaign, collect, predictions
 from annotation.predictions import is_control, prediction_of, push_predictions
 from editfhf import cli
 from editfhf.errors import BadInput, JobFailed
-from editfhf.schema import PredictedRegion
 from editfhf.splits import split_workspace
+from tests.annotation.conftest import predict_everywhere
 from tests.annotation.label_studio_json import ratings, region
-
-SQUARE = [[[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]], [[0.2, 0.2], [0.3, 0.2], [0.3, 0.3]]]
-
-
-def predict_everywhere(workspace, model: str = "run@1234") -> None:
-    """Two drawn regions on every edit, and a flaw without a place."""
-    rows = []
-    for edit in workspace.edits():
-        one = PredictedRegion(edit.edit_id, model, "artifact", "texture_noise", "region", SQUARE, "grain <b>", 0.8)
-        rows += [
-            one,
-            replace(one, kind="editing_failure", flaw_type="not_edited", confidence=0.6),
-            replace(one, kind="editing_failure", flaw_type="wrong_style", extent="whole", polygon=[]),
-        ]
-    workspace.write_table("predictions", rows)
-
-
-@pytest.fixture
-def predicted(workspace):
-    """The workspace of the server, not yet pushed, with predictions for every edit; one of two photos is in test."""
-    predict_everywhere(workspace)
-    yield workspace
-    workspace.table_path("predictions").unlink()
 
 
 def by_edit(client, project: int) -> dict[str, list[dict]]:

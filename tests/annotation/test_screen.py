@@ -1,49 +1,45 @@
 """The labelling screen in a real Chromium, used as a person would use it."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from annotation import campaign, collect, server
 from annotation.client import connect
+from editfhf import cli
 from editfhf.schema import DIMENSIONS
-from tests.annotation.conftest import start_afresh
+from editfhf.workspace import Workspace
+from tests.annotation.conftest import N_EDITS, SQUARE, start_afresh
+from tests.browser import BROWSER_MARKS, chromium
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-pytestmark = [
-    pytest.mark.server,
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium"),
-]
+pytestmark = [pytest.mark.server, *BROWSER_MARKS]
 
 
 @pytest.fixture(scope="module")
-def page(served_workspace) -> Iterator:
-    """The first task of a fresh campaign, signed in as the user whose name and password lie in the workspace."""
-    workspace = served_workspace
-    start_afresh(workspace)
-    client = connect(workspace)
-    project = campaign.push(workspace, client).projects[0]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1366, "height": 768})
-        name, password = server.credentials(workspace)
-        page.goto(f"{client.url}/user/login/")
-        page.fill("input[name=email]", name)
-        page.fill("input[name=password]", password)
-        page.click("button[type=submit]")
-        page.goto(f"{client.url}/projects/{project}/data?labeling=1")
-        page.wait_for_selector("canvas", timeout=60_000)
-        page.wait_for_timeout(2000)  # the canvases take their size after the images came
-        yield page
-        browser.close()
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(served_workspace, browser):
+    """The first task of a fresh campaign."""
+    start_afresh(served_workspace)
+    project = campaign.push(served_workspace, connect(served_workspace)).projects[0]
+    return labelling_screen(browser, served_workspace, f"projects/{project}/data?labeling=1")
+
+
+def labelling_screen(browser, workspace: Workspace, address: str):
+    """A page of the server, signed in as the user whose name and password lie in the workspace."""
+    page = browser.new_page(viewport={"width": 1366, "height": 768})
+    url, (name, password) = connect(workspace).url, server.credentials(workspace)
+    page.goto(f"{url}/user/login/")
+    page.fill("input[name=email]", name)
+    page.fill("input[name=password]", password)
+    page.click("button[type=submit]")
+    page.goto(f"{url}/{address}")
+    page.wait_for_selector("canvas", timeout=60_000)
+    page.wait_for_timeout(2000)  # the canvases take their size after the images came
+    return page
 
 
 def edited_image(page) -> tuple[float, float, float]:
@@ -131,3 +127,35 @@ def test_what_a_person_draws_writes_and_rates_arrives_as_it_was_and_nothing_less
     (answer,) = workspace.read_table("answers").to_pylist()
     assert (answer["outcome"], answer["annotator_kind"]) == ("answered", "human")
     assert answer["lead_time_s"] > 1
+
+
+def test_a_persons_screen_begins_with_the_regions_of_the_model_and_what_is_left_of_them_comes_home(browser, predicted):
+    project = campaign.push(predicted, connect(predicted)).projects[0]
+    assert cli.run(["annotate", "push", "-w", str(predicted.root), "--predictions"]) == 0
+    page = labelling_screen(browser, predicted, f"projects/{project}/data?labeling=1")
+    listed = page.locator(".lsf-outliner-item__title")
+    for _ in range(N_EDITS):  # those before the first one with a prediction are control, or of the split `test`
+        if listed.count():
+            break
+        page.click("button:has-text('Skip')")
+        page.wait_for_timeout(3000)
+    assert [one.inner_text() for one in listed.all()] == ["Artifact", "Editing failure"]
+
+    listed.first.click()
+    page.wait_for_timeout(400)
+    assert page.get_by_role("radio", name="texture noise").is_checked()
+    assert page.get_by_text("grain <b>").last.is_visible()
+    listed.last.click()
+    page.keyboard.press("Backspace")
+    page.wait_for_timeout(400)
+    assert listed.count() == 1
+    for key in ("t", "g", "u"):
+        page.locator("body").press(key)
+        page.wait_for_timeout(200)
+    assert submit(page) == ""
+
+    assert collect.pull(predicted, connect(predicted)).refused == 0
+    (kept,) = predicted.read_table("regions").to_pylist()
+    assert (kept["kind"], kept["flaw_type"], kept["description"]) == ("artifact", "texture_noise", "grain <b>")
+    assert kept["assisted"]
+    np.testing.assert_allclose(kept["polygon"], SQUARE[:1], atol=1e-3)
