@@ -7,9 +7,9 @@ grouping results; no agent sees them.
 import hashlib
 import io
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import cv2
 import numpy as np
@@ -31,6 +31,27 @@ SMALLEST_TRAIN = 24  # edits: below that there is nothing to learn from, and not
 SMALLEST_VALIDATION = 4
 MAJORITY = 0.5  # of the people who looked for flaws: then a region counts as agreed on
 MORE_THAN_A_SLIP = 2  # people: what one alone marked is as often a slip
+Item = TypeVar("Item")
+
+
+class Lazy(Sequence[Item]):
+    """`length` items that are made whenever they are asked for, by `make(number)`, and not held; a slice is a list."""
+
+    def __init__(self, length: int, make: Callable[[int], Item]) -> None:
+        self._numbers, self._make = range(length), make
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, place: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Item]: ...
+
+    def __getitem__(self, place: int | slice) -> Item | list[Item]:
+        numbers = self._numbers[place]
+        return self._make(numbers) if isinstance(numbers, int) else [self._make(number) for number in numbers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +134,12 @@ class Sample:
 
 
 def read_samples(dataset: str, split: str, only: Collection[str] | None = None) -> list[Sample]:
-    """The judged edits of one split, in the order of their ids.
+    """The judged edits of one split, in the order of their ids, held in memory. `open_samples` holds none."""
+    return list(open_samples(dataset, split, only))
+
+
+def open_samples(dataset: str, split: str, only: Collection[str] | None = None) -> Lazy[Sample]:
+    """The judged edits of one split, in the order of their ids; each is read from the disk when it is asked for.
 
     Args:
         dataset: a folder that `editfhf build` wrote, or a name on the Hub.
@@ -130,8 +156,11 @@ def read_samples(dataset: str, split: str, only: Collection[str] | None = None) 
     for name in ("source_image", "edited_image", *MAP_COLUMNS.values()):
         table = table.cast_column(name, ImageFeature(decode=False))
     inspected = _inspected(dataset, split)
-    samples = [_sample(row, inspected) for row in table if only is None or row["edit_id"] in only]
-    return sorted((one for one in samples if one.is_judged), key=lambda one: one.edit_id)
+    samples: Lazy[Sample] = Lazy(len(table), lambda row: _sample(table[row], inspected))
+    known = sorted(
+        (one.edit_id, row) for row, one in enumerate(samples) if one.is_judged and (only is None or one.edit_id in only)
+    )
+    return Lazy(len(known), lambda number: samples[known[number][1]])
 
 
 def require_trainable(dataset: str, train: Collection[Sample], validation: Collection[Sample]) -> None:

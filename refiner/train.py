@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ import torch
 from editfhf import __version__
 from editfhf.errors import BadInput, JobFailed
 from editfhf.files import remove_leftovers
-from refiner.data import Sample, fingerprint, people_of, read_samples, require_trainable
+from refiner.data import fingerprint, open_samples, people_of, require_trainable
 from refiner.runs import (
     CALIBRATION_FILE,
     FORMAT,
@@ -91,7 +92,7 @@ def train(
     out = out.expanduser().resolve()
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with filelock.FileLock(out / ".lock", timeout=0), _fixed_threads():
+        with filelock.FileLock(out / ".lock", timeout=0), fixed_threads(THREADS):
             return _train(dataset, out, config, only, report, cache)
     except filelock.Timeout as error:
         raise BadInput(
@@ -100,10 +101,10 @@ def train(
 
 
 @contextmanager
-def _fixed_threads() -> Iterator[None]:
-    """The same number of threads whoever trains, and whenever: sums in another order differ in their last bits."""
+def fixed_threads(number: int) -> Iterator[None]:
+    """The same number of threads whoever works, and whenever: sums in another order differ in their last bits."""
     before = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(number)
     try:
         yield
     finally:
@@ -117,10 +118,10 @@ def _train(
 
     remove_leftovers(out)
     begin = time.monotonic()
-    samples = {split: read_samples(dataset, split, only) for split in ("train", "validation")}
+    samples = {split: open_samples(dataset, split, only) for split in ("train", "validation")}
     require_trainable(dataset, samples["train"], samples["validation"])
     kinds = people_of(dataset)
-    digest = fingerprint([*samples["train"], *samples["validation"]])
+    digest = fingerprint(chain(samples["train"], samples["validation"]))
     _require_same(out, config, digest)
     if (out / RUN_FILE).is_file():
         return RunRecord.model_validate(read_json(out, RUN_FILE))
@@ -235,10 +236,3 @@ def _require_same(out: Path, config: TrainConfig, digest: str) -> None:
     if strange:
         raise BadInput(f"{out} is not empty (it holds {strange[0]}) and is no run.", mend="Name a new folder.")
     write_json(out, "config.json", wanted)
-
-
-def progress_of(samples: Iterable[Sample], what: str, total: int, report: Report) -> Iterator[Sample]:
-    """The samples, each reported once it was worked on."""
-    for done, sample in enumerate(samples, start=1):
-        yield sample
-        report(what, done, total, {})

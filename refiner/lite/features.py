@@ -1,24 +1,32 @@
-"""Features of pairs, worked out once and kept under the hash of the image's bytes."""
+"""Features of pairs, worked out once and kept under the hash of what they were worked out from."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import platformdirs
+import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from editfhf.files import whole_file
 from refiner.agents import Pair
-from refiner.data import Sample, content_hash, decode
-from refiner.lite.backbone import SIDE, Weights, image_features
+from refiner.lite.backbone import SIDE, Weights, image_backbone, image_features
 from refiner.lite.expectation import Expectation, expectations
 from refiner.lite.planes import compare, statistics
+from refiner.train import THREADS, fixed_threads
 
-VERSION = f"lite0-{SIDE}-2"  # raise the last number when what is kept here changes
-Track = Callable[[Sequence[Sample]], Iterable[Sample]]
+VERSION = f"lite0-{SIDE}-3"  # raise the last number when what is kept here changes
+HELD_BYTES = 4 * 2**30  # of features that one cache holds in memory; what is beyond is read from its files each time
+Kept = dict[str, np.ndarray]
+Pixels = Callable[[], np.ndarray]  # uint8, shape (height, width, 3), RGB
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,7 @@ class PairFeatures:
 
     Attributes:
         source, edited: stride → float16, shape (channels, side, side), see `backbone.image_features`.
-        planes: float32, see `planes.compare`; statistics: of them.
+        planes: float16, see `planes.compare`; statistics: of them.
         expectation: of the instruction.
     """
 
@@ -38,8 +46,31 @@ class PairFeatures:
     expectation: Expectation
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An image whose features are kept under `name`; its pixels are made only when those are missing."""
+
+    name: str
+    pixels: Pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A pair to be looked at, whose features need not be in memory."""
+
+    source: Picture
+    edited: Picture
+    expectation: Expectation
+
+    @property
+    def planes_name(self) -> str:
+        """Changes with all that the planes are made of: both images, and the colour and the place that are named."""
+        colour = None if self.expectation.colour is None else self.expectation.colour.tolist()
+        return hash_of("planes", self.source.name, self.edited.name, colour, self.expectation.place)
+
+
 class FeatureCache:
-    """Keeps the backbone's features of images on disk; a file for each image, written whole or not at all.
+    """Keeps features on disk: a file for each image (150 kB) and each pair's planes (280 kB), whole or not there.
 
     Args:
         folder: default: the user's cache folder.
@@ -49,61 +80,70 @@ class FeatureCache:
     def __init__(self, folder: Path | None = None, weights: Weights = "pretrained") -> None:
         root = folder or Path(platformdirs.user_cache_dir("editfhf")) / "features"
         self.folder = root / f"{VERSION}-{weights}"
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.weights: Weights = weights
+        self._held: dict[str, Kept] = {}
+        self._free = HELD_BYTES
+        image_backbone(weights)  # now, lest two threads load it at once
 
-    def of_images(self, images: Sequence[tuple[str, bytes]]) -> dict[str, dict[int, np.ndarray]]:
-        """Content hash → features, for (hash, encoded image); those that are missing are worked out and kept."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        found = {name: self._read(name) for name, _ in images}
-        for name, data in images:
-            if found[name] is None:
-                # One at a time: in a batch the last bits would depend on what else was missing.
-                (one,) = image_features([decode(data)], self.weights)
-                self._write(name, one)
-                found[name] = one
-        return {name: one for name, one in found.items() if one is not None}
+    def prepare(self, look: Look) -> None:
+        """Work out what has no file yet; several threads may do so."""
+        source, edited = cache(look.source.pixels), cache(look.edited.pixels)  # decoded once
+        for picture, pixels in ((look.source, source), (look.edited, edited)):
+            if not self._path(picture.name).is_file():
+                self.kept(picture.name, partial(self._seen, pixels))
+        if not self._path(look.planes_name).is_file():
+            self.kept(look.planes_name, partial(_planes, source, edited, look.expectation))
 
-    def of_pixels(self, image: np.ndarray) -> dict[int, np.ndarray]:
-        """The features of an image that has no file: uint8, shape (height, width, 3)."""
-        name = hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        found = self._read(name)
-        if found is None:
-            (found,) = image_features([image], self.weights)
-            self._write(name, found)
-        return found
+    def features(self, look: Look) -> PairFeatures:
+        """The features of a pair, from memory while they fit there; a file that is gone or damaged is made again."""
+        images = []
+        for picture in (look.source, look.edited):
+            kept = self._hold(picture.name, partial(self._seen, picture.pixels))
+            images.append({int(stride): values for stride, values in kept.items()})
+        make = partial(_planes, look.source.pixels, look.edited.pixels, look.expectation)
+        planes = self._hold(look.planes_name, make)
+        return PairFeatures(images[0], images[1], planes["planes"], planes["statistics"], look.expectation)
 
-    def _read(self, name: str) -> dict[int, np.ndarray] | None:
-        path = self.folder / f"{name}.safetensors"
-        if not path.is_file():
-            return None
+    def kept(self, name: str, make: Callable[[], Kept]) -> Kept:
+        """What lies under a name; where nothing does, it is made and written."""
         try:
-            return {int(stride): values for stride, values in load_file(path).items()}
-        except (OSError, ValueError, KeyError, SafetensorError):  # damaged: worked out again
-            return None
+            return load_file(self._path(name))
+        except (OSError, ValueError, KeyError, SafetensorError):  # not there or damaged
+            with fixed_threads(1):
+                made = make()
+        with whole_file(self._path(name)) as temporary:
+            save_file({key: np.ascontiguousarray(values) for key, values in made.items()}, temporary)
+        return made
 
-    def _write(self, name: str, features: dict[int, np.ndarray]) -> None:
-        with whole_file(self.folder / f"{name}.safetensors") as temporary:
-            save_file({str(stride): np.ascontiguousarray(values) for stride, values in features.items()}, temporary)
+    def _hold(self, name: str, make: Callable[[], Kept]) -> Kept:
+        if name in self._held:
+            return self._held[name]
+        kept = self.kept(name, make)
+        size = sum(values.nbytes for values in kept.values())
+        if size <= self._free:
+            self._held[name] = kept
+            self._free -= size
+        return kept
+
+    def _seen(self, pixels: Pixels) -> Kept:
+        # One at a time: in a batch the last bits would depend on what else was missing.
+        (features,) = image_features([pixels()], self.weights)
+        return {str(stride): values for stride, values in features.items()}
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.safetensors"
 
 
-def features_of_samples(
-    samples: Sequence[Sample], cache: FeatureCache, track: Track = lambda samples: samples
-) -> list[PairFeatures]:
-    """The features of each sample, in order; the backbone's come from the cache where it has them."""
-    told = dict(zip(texts := sorted({one.instruction for one in samples}), expectations(texts), strict=True))
-    seen: dict[str, dict[int, np.ndarray]] = {}
-    done = []
-    for sample in track(samples):
-        names = [content_hash(data) for data in (sample.source, sample.edited)]
-        missing = [
-            (name, data) for name, data in zip(names, (sample.source, sample.edited), strict=True) if name not in seen
-        ]
-        if missing:
-            seen |= cache.of_images(missing)
-        planes = compare(decode(sample.source), decode(sample.edited), told[sample.instruction])
-        done.append(PairFeatures(seen[names[0]], seen[names[1]], planes, statistics(planes), told[sample.instruction]))
-    return done
+def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """The results of `work` on each item, in order, on several threads with a processor each."""
+    with fixed_threads(1), ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        yield from pool.map(work, items)
+
+
+def hash_of(*parts: object) -> str:
+    """A sha-256 in hex that changes with any part's representation."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def features_of_pair(
@@ -115,5 +155,11 @@ def features_of_pair(
         source, edited = image_features([pair.source, pair.edited], weights)
     else:
         (edited,) = image_features([pair.edited], weights)
-    planes = compare(pair.source, pair.edited, expectation)
-    return PairFeatures(source, edited, planes, statistics(planes), expectation)
+    planes = _planes(lambda: pair.source, lambda: pair.edited, expectation)
+    return PairFeatures(source, edited, planes["planes"], planes["statistics"], expectation)
+
+
+def _planes(source: Pixels, edited: Pixels, expectation: Expectation) -> Kept:
+    """`planes` as float16 (they are of unit scale: what is lost is a thousandth), and their `statistics`."""
+    planes = compare(source(), edited(), expectation).astype(np.float16)
+    return {"planes": planes, "statistics": statistics(planes.astype(np.float32))}

@@ -67,7 +67,7 @@ def edit_distance(planes: np.ndarray, others: np.ndarray) -> float:
     Args:
         planes, others: of each, as `compare` gives them.
     """
-    change = 50 * (planes[:3] - others[:3])  # L*a*b* of the edited image come first, divided by 50
+    change = 50 * (planes[:3].astype(np.float32) - others[:3])  # L*a*b* of the edited image come first, divided by 50
     return float(np.sqrt((change**2).sum(axis=0).mean()))
 
 

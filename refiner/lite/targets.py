@@ -15,6 +15,9 @@ from refiner.lite.network import Batch
 from refiner.lite.planes import NAMES, PLANE_SIDE
 
 CELL_SIDE = PLANE_SIDE // 2  # of `Output.cells`
+FINER = 4  # times finer than cells are polygons drawn
+PARTS = FINER**2  # of a cell: that many may be covered
+UNMARKED = np.zeros((len(REGION_KINDS), PLANE_SIDE, PLANE_SIDE), np.uint8)
 FOLLOWS = "instruction_following"
 TYPE_NUMBER = {flaw.id: number for number, flaw in enumerate(FLAW_TYPES)}
 
@@ -47,9 +50,14 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What people said of one edit."""
+    """What people said of one edit, small enough to hold thousands.
 
-    maps: np.ndarray
+    Attributes:
+        marked: uint8, shape (2, PLANE_SIDE, PLANE_SIDE): the share of people who marked each cell, 255 is all.
+        regions: of each (uint8, shape (CELL_SIDE, CELL_SIDE): how many of a cell's `PARTS` it covers; type; share).
+    """
+
+    marked: np.ndarray
     presence: np.ndarray
     scores: np.ndarray
     whole: np.ndarray
@@ -57,13 +65,17 @@ class Target:
     group: str
     looked: bool = True
 
+    @property
+    def maps(self) -> np.ndarray:
+        """float32, shape (2, PLANE_SIDE, PLANE_SIDE), 0..1."""
+        return self.marked.astype(np.float32) / 255
+
     @classmethod
     def following(cls, group: str, follows: float) -> "Target":
         """An image that nobody looked at, of which only is known how far it follows the instruction, 0..1."""
         scores = np.array([follows if name == FOLLOWS else np.nan for name in DIMENSIONS], np.float32)
-        maps = np.zeros((len(REGION_KINDS), PLANE_SIDE, PLANE_SIDE), np.float32)
         nothing = np.zeros(len(FLAW_TYPES), np.float32)
-        return cls(maps, np.zeros(len(REGION_KINDS), np.float32), scores, nothing, [], group, looked=False)
+        return cls(UNMARKED, np.zeros(len(REGION_KINDS), np.float32), scores, nothing, [], group, looked=False)
 
     @classmethod
     def of(cls, sample: Sample) -> "Target":
@@ -75,9 +87,10 @@ class Target:
             if region["extent"] != "region":
                 whole[number] = max(whole[number], share)
             elif (mask := soft_mask(region["polygon"])).any():
-                regions.append((mask, number, share))
+                regions.append(((mask * PARTS).astype(np.uint8), number, share))
+        maps = np.stack([sample.map_of(kind, (PLANE_SIDE, PLANE_SIDE)) for kind in REGION_KINDS])
         return cls(
-            np.stack([sample.map_of(kind, (PLANE_SIDE, PLANE_SIDE)) for kind in REGION_KINDS]).astype(np.float32),
+            np.rint(255 * maps).astype(np.uint8),
             np.array([sample.is_present(kind) for kind in REGION_KINDS], np.float32),
             np.array([sample.scores[name] for name in DIMENSIONS], np.float32) / 100,
             whole,
@@ -88,17 +101,17 @@ class Target:
 
 def soft_mask(polygon: list[list[list[float]]]) -> np.ndarray:
     """The share of each cell that a polygon covers: float32, shape (CELL_SIDE, CELL_SIDE), 0..1."""
-    fine = rasterise(polygon, 4 * CELL_SIDE, 4 * CELL_SIDE)
-    return fine.reshape(CELL_SIDE, 4, CELL_SIDE, 4).mean(axis=(1, 3)).astype(np.float32)
+    fine = rasterise(polygon, FINER * CELL_SIDE, FINER * CELL_SIDE)
+    return fine.reshape(CELL_SIDE, FINER, CELL_SIDE, FINER).mean(axis=(1, 3)).astype(np.float32)
 
 
 def collate(targets: Sequence[Target]) -> Targets:
     """The targets of a batch."""
     scores = np.stack([one.scores for one in targets])
     regions = [(place, *region) for place, one in enumerate(targets) for region in one.regions]
-    masks = (
-        np.stack([mask for _, mask, _, _ in regions]) if regions else np.zeros((0, CELL_SIDE, CELL_SIDE), np.float32)
-    )
+    masks = np.zeros((len(regions), CELL_SIDE, CELL_SIDE), np.float32)
+    for number, (_, covered, _, _) in enumerate(regions):
+        masks[number] = covered / PARTS
     return Targets(
         torch.from_numpy(np.stack([one.maps for one in targets])),
         torch.from_numpy(np.stack([one.presence for one in targets])),

@@ -2,26 +2,26 @@
 
 import copy
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 import torch
 
 from editfhf.schema import DIMENSIONS, REGION_KINDS
-from refiner.data import Sample, decode
-from refiner.inputs import same_frame
+from refiner.data import Lazy, Sample, content_hash, decode
+from refiner.lite import brought_back
 from refiner.lite.calibration import calibrate
-from refiner.lite.features import FeatureCache, PairFeatures, features_of_samples
+from refiner.lite.expectation import Expectation, expectations
+from refiner.lite.features import FeatureCache, Look, Picture, in_parallel
 from refiner.lite.metrics import measure
 from refiner.lite.network import Batch, LiteNetwork, NetworkSize
-from refiner.lite.planes import compare, statistics
 from refiner.lite.targets import FOLLOWS, Target, collate, flip
 from refiner.lite.terms import WEIGHTS, terms
 from refiner.runs import TrainConfig
-from refiner.train import Report, Tensors, progress_of
+from refiner.train import Report, Tensors
 
 WARM_UP = 0.15  # share of all steps in which the learning rate rises
 LAST_RATE = 0.02  # of the learning rate, at the end of its cosine
@@ -31,13 +31,16 @@ UNEDITED = 0.05  # quantile of the training scores that an unedited photo gets f
 PARTLY_BROUGHT_BACK = 3  # every so many training edits also serve with a part brought back
 MIRRORED = 0.5  # share of batches that are shown mirrored
 NAMES_A_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
+Result = TypeVar("Result")
 
 
 class LiteTrainee:
-    """Network, optimiser and features of one run.
+    """Network, optimiser and what is learned from, of one run.
+
+    Samples are read and features fetched a batch at a time: what is in memory hardly grows with their number.
 
     Args:
-        cache: where the backbone's features are kept; default: the user's cache folder.
+        cache: where features are kept; default: the user's cache folder.
         report: see `refiner.train.train`.
     """
 
@@ -51,21 +54,23 @@ class LiteTrainee:
     ) -> None:
         self.config = config
         self.validation = validation
-        features = FeatureCache(cache, config.backbone)
-        total = len(train) + len(validation)
-
-        def track(samples: Sequence[Sample]) -> Iterator[Sample]:
-            return progress_of(samples, "Features", total, report)
-
-        self._train = features_of_samples(train, features, track)
-        self._validation = features_of_samples(validation, features, track)
-        self._targets = [Target.of(one) for one in train]
-        self._add_brought_back(train, features)
-        self._validation_targets = [Target.of(one) for one in validation]
-        self._sided = np.array([bool(NAMES_A_SIDE.search(text)) for text in self._texts])
         self._samples = train
+        self._cache = FeatureCache(cache, config.backbone)
+        texts, judged = [one.instruction for one in train], [one.instruction for one in validation]
+        distinct = sorted({*texts, *judged})
+        told = dict(zip(distinct, expectations(distinct), strict=True))
+        one_of_each = list({one.group: number for number, one in enumerate(train)}.values())
+        partly = range(0, len(train), PARTLY_BROUGHT_BACK)
+        self._total = len(train) + len(validation) + len(one_of_each) + len(partly)
+        self._done, self._report = 0, report
+        looks, self._targets = self._look(train, [told[text] for text in texts])
+        validated, self._validation_targets = self._look(validation, [told[text] for text in judged])
+        self._add_brought_back(looks, texts, one_of_each, partly)
+        self._train = Lazy(len(looks), lambda number: self._cache.features(looks[number]))
+        self._validation = Lazy(len(validated), lambda number: self._cache.features(validated[number]))
+        self._sided = np.array([bool(NAMES_A_SIDE.search(text)) for text in texts])
         torch.manual_seed(config.seed)
-        self.network = LiteNetwork(size_of(config, len(self._train[0].expectation.vector)))
+        self.network = LiteNetwork(size_of(config, len(looks[0].expectation.vector)))
         # Weights averaged over the last steps generalise better than the last ones (Polyak and Juditsky, 1992).
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
         self._optimiser = torch.optim.AdamW(
@@ -74,44 +79,43 @@ class LiteTrainee:
         self._steps = 0
         self._weights = {name: weight for agent in config.agents for name, weight in WEIGHTS[agent].items()}
 
-    def _add_brought_back(self, train: Sequence[Sample], features: FeatureCache) -> None:
-        """Images that a repair may lead to: the photo itself as the edit, and edits of which a part is the photo again.
+    def _look(self, samples: Sequence[Sample], told: Sequence[Expectation]) -> tuple[list[Look], list[Target]]:
+        """What is to be seen and said of each sample; its features are in the cache then."""
 
-        They are rare among those that models make; without them the evaluation takes a photo without a flaw for a good
-        edit. Only their instruction following is taught: a photo cannot have followed, and an edit of which a part was
-        brought back has lost so much of it as of its change lies in that part.
-        """
-        follows = float(np.quantile([one.scores[DIMENSIONS.index(FOLLOWS)] for one in self._targets], UNEDITED))
-        self._texts = [one.instruction for one in train]
-        for group, number in {one.group: number for number, one in enumerate(train)}.items():
-            edited = self._train[number]
-            photo = decode(train[number].source)
-            planes = compare(photo, photo, edited.expectation)
-            self._train.append(
-                PairFeatures(edited.source, edited.source, planes, statistics(planes), edited.expectation)
-            )
-            self._targets.append(Target.following(group, follows))
-            self._texts.append(train[number].instruction)
-        random = np.random.default_rng([self.config.seed, 1])
-        for number in range(0, len(train), PARTLY_BROUGHT_BACK):
-            pair = train[number].pair()
-            if not same_frame(pair.source, pair.edited):
-                continue
-            height, width = pair.edited.shape[:2]
-            mask = _soft_box(height, width, random)
-            photo = cv2.resize(pair.source, (width, height), interpolation=cv2.INTER_AREA)
-            mixed = np.rint(pair.edited * (1 - mask[..., None]) + photo * mask[..., None]).astype(np.uint8)
-            change = np.abs(pair.edited.astype(np.float32) - photo).sum(axis=2)
-            lost = float((change * mask).sum() / max(float(change.sum()), 1.0))
-            whole = float(self._targets[number].scores[DIMENSIONS.index(FOLLOWS)])
-            edited = self._train[number]
-            planes = compare(pair.source, mixed, edited.expectation)
-            brought_back = features.of_pixels(mixed)
-            self._train.append(
-                PairFeatures(edited.source, brought_back, planes, statistics(planes), edited.expectation)
-            )
-            self._targets.append(Target.following(train[number].group, whole - lost * max(0.0, whole - follows)))
-            self._texts.append(train[number].instruction)
+        def work(number: int) -> tuple[Look, Target]:
+            sample = samples[number]
+            source = Picture(content_hash(sample.source), lambda: decode(samples[number].source))
+            edited = Picture(content_hash(sample.edited), lambda: decode(samples[number].edited))
+            look = Look(source, edited, told[number])
+            self._cache.prepare(look)
+            return look, Target.of(sample)
+
+        done = list(self._each(work, range(len(samples))))
+        return [look for look, _ in done], [target for _, target in done]
+
+    def _add_brought_back(
+        self, looks: list[Look], texts: list[str], one_of_each: Sequence[int], some: Sequence[int]
+    ) -> None:
+        """Lengthen the three lists by images that a repair may lead to, see `refiner.lite.brought_back`."""
+        following = [float(one.scores[DIMENSIONS.index(FOLLOWS)]) for one in self._targets]
+        follows = float(np.quantile(following, UNEDITED))
+        whole = self._each(lambda number: brought_back.whole(looks[number], self._cache), one_of_each)
+        partly = self._each(lambda number: brought_back.partly(looks[number], self._cache, self.config.seed), some)
+        added = [(number, photo, follows) for number, photo in zip(one_of_each, whole, strict=True)]
+        for number, mixed in zip(some, partly, strict=True):
+            if mixed is not None:
+                look, lost = mixed
+                added.append((number, look, following[number] - lost * max(0.0, following[number] - follows)))
+        for number, look, value in added:
+            looks.append(look)
+            texts.append(texts[number])
+            self._targets.append(Target.following(self._targets[number].group, value))
+
+    def _each(self, work: Callable[[int], Result], numbers: Sequence[int]) -> Iterator[Result]:
+        for result in in_parallel(work, numbers):
+            yield result
+            self._done += 1
+            self._report("Features", self._done, self._total, {})
 
     def batches(self, epoch: int) -> Iterator[tuple[np.ndarray, bool]]:
         """Indices of the samples of each batch, and whether it is shown mirrored.
@@ -210,16 +214,9 @@ class LiteTrainee:
         self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": moments})
 
     def calibrate(self) -> dict[str, Any]:
-        return calibrate(self.averaged, self.validation, self._validation, self._samples)
-
-
-def _soft_box(height: int, width: int, random: np.random.Generator) -> np.ndarray:
-    """A random box of a fifth to four fifths of each side, with a soft rim: float32, shape (height, width), 0..1."""
-    shares = random.uniform(0.2, 0.8, 2)
-    left, top = (random.uniform(0, 1 - share) for share in shares)
-    mask = np.zeros((height, width), np.float32)
-    mask[int(top * height) : int((top + shares[1]) * height), int(left * width) : int((left + shares[0]) * width)] = 1
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.01 * float(np.hypot(height, width))))
+        # Read many times, and no images are needed.
+        validation = [replace(one, source=b"", edited=b"") for one in self.validation]
+        return calibrate(self.averaged, validation, self._validation, self._samples)
 
 
 def size_of(config: TrainConfig, text: int) -> NetworkSize:

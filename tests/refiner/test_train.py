@@ -126,11 +126,12 @@ def test_training_a_finished_run_again_changes_nothing(dataset, feature_cache, r
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
 
 
-def test_the_features_of_an_image_are_worked_out_once(dataset, feature_cache, run, tmp_path, monkeypatch):
+def test_features_and_planes_are_worked_out_once(dataset, feature_cache, run, tmp_path, monkeypatch):
     def never(*_):
         raise AssertionError("the cache was not asked")
 
     monkeypatch.setattr("refiner.lite.features.image_features", never)
+    monkeypatch.setattr("refiner.lite.features.compare", never)
     train(str(dataset), tmp_path / "run", QUICK.model_copy(update={"epochs": 1}), cache=feature_cache)
 
 

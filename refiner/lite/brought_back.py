@@ -1,0 +1,58 @@
+"""Images that a repair may lead to: the photo itself as the edit, and edits of which a part is the photo again.
+
+They are rare among those that models make; without them the evaluation takes a photo without a flaw for a good edit.
+Only their instruction following is taught: a photo cannot have followed, and an edit of which a part was brought back
+has lost so much of it as of its change lies in that part.
+"""
+
+import cv2
+import numpy as np
+
+from refiner.inputs import same_frame
+from refiner.lite.features import FeatureCache, Look, Picture, hash_of
+
+
+def whole(look: Look, cache: FeatureCache) -> Look:
+    """The photo as the edit."""
+    photo = Look(look.source, look.source, look.expectation)
+    cache.prepare(photo)
+    return photo
+
+
+def partly(look: Look, cache: FeatureCache, seed: int) -> tuple[Look, float] | None:
+    """The edit with the photo in a random box, and the share of its change that this takes away, 0..1.
+
+    The box is the same for the same images and seed. None where the photo cannot lie over the edit.
+    """
+    name = hash_of("partly brought back", look.source.name, look.edited.name, seed)
+
+    def mix() -> tuple[np.ndarray, float]:
+        return _mixed(look.source.pixels(), look.edited.pixels(), np.random.default_rng(int(name, 16)))
+
+    lost = float(cache.kept(f"{name}-lost", lambda: {"lost": np.array([mix()[1]])})["lost"][0])
+    if np.isnan(lost):
+        return None
+    mixed = Look(look.source, Picture(name, lambda: mix()[0]), look.expectation)
+    cache.prepare(mixed)
+    return mixed, lost
+
+
+def _mixed(source: np.ndarray, edited: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, float]:
+    """The mixed image and what is lost; the edit and NaN where the two have other aspects."""
+    if not same_frame(source, edited):
+        return edited, float("nan")
+    height, width = edited.shape[:2]
+    mask = _soft_box(height, width, random)
+    photo = cv2.resize(source, (width, height), interpolation=cv2.INTER_AREA)
+    mixed = np.rint(edited * (1 - mask[..., None]) + photo * mask[..., None]).astype(np.uint8)
+    change = np.abs(edited.astype(np.float32) - photo).sum(axis=2)
+    return mixed, float((change * mask).sum() / max(float(change.sum()), 1.0))
+
+
+def _soft_box(height: int, width: int, random: np.random.Generator) -> np.ndarray:
+    """A random box of a fifth to four fifths of each side, with a soft rim: float32, shape (height, width), 0..1."""
+    shares = random.uniform(0.2, 0.8, 2)
+    left, top = (random.uniform(0, 1 - share) for share in shares)
+    mask = np.zeros((height, width), np.float32)
+    mask[int(top * height) : int((top + shares[1]) * height), int(left * width) : int((left + shares[0]) * width)] = 1
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.01 * float(np.hypot(height, width))))
