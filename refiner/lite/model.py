@@ -1,5 +1,6 @@
 """The three trained agents of the lite backend: one forward pass of one network serves all of them."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from editfhf.schema import DIMENSIONS, REGION_KINDS, Polygon
 from refiner.agents import Difference, FoundRegion, Pair, Perceived, RepairStep, Scores
 from refiner.lite.backbone import image_features
 from refiner.lite.calibration import CONFIDENCE, Calibration
-from refiner.lite.features import PairFeatures, features_of_pair
+from refiner.lite.features import features_of_pair
 from refiner.lite.network import Batch, LiteNetwork, Output
 from refiner.lite.planes import edit_distance
 from refiner.lite.planning import make_plan
@@ -27,7 +28,8 @@ from refiner.lite.terms import KIND_OF_TYPE, within_kind
 from refiner.lite.trainee import size_of
 from refiner.runs import CALIBRATION_FILE, RunRecord, read_json, read_run, read_weights
 
-REMEMBERED = 8  # pairs: perception, reasoning and evaluation of one image in a row share one forward pass
+# Pairs, of 0.6 MB whatever the images' size: perception, reasoning and evaluation of one image share one forward pass.
+REMEMBERED = 8
 LARGEST_FALL = 5.0  # points of 100: no score may be expected to fall by more, however little is known of it
 EXTENT_WITHOUT_PLACE = "whole"
 
@@ -46,8 +48,8 @@ class LiteModel:
         self, record: RunRecord, network: LiteNetwork, calibration: Calibration, retrieve: bool = False
     ) -> None:
         self.record, self.network, self.calibration, self.retrieve = record, network.eval(), calibration, retrieve
-        self._outputs: OrderedDict[tuple[int, int, str], tuple[Pair, Output, np.ndarray]] = OrderedDict()
-        self._sources: OrderedDict[int, tuple[np.ndarray, dict[int, np.ndarray]]] = OrderedDict()
+        self._outputs: OrderedDict[tuple[str, str, str], tuple[Output, np.ndarray]] = OrderedDict()
+        self._sources: OrderedDict[str, dict[int, np.ndarray]] = OrderedDict()
 
     @classmethod
     def read(cls, folder: Path, retrieve: bool = False) -> "LiteModel":
@@ -136,16 +138,6 @@ class LiteModel:
 
     # One forward pass
 
-    def features(self, pair: Pair) -> PairFeatures:
-        """The features of a pair; those of a photo that was just seen are not worked out again."""
-        key = id(pair.source)
-        known = self._sources.get(key)
-        if known is None or known[0] is not pair.source:
-            (features,) = image_features([pair.source], self.record.config.backbone)
-            known = (pair.source, features)
-            _remember(self._sources, key, known)
-        return features_of_pair(pair, self.record.config.backbone, source=known[1])
-
     def _planes(self, pair: Pair) -> np.ndarray:
         return self._seen(pair)[1]
 
@@ -153,16 +145,19 @@ class LiteModel:
         return self._seen(pair)[0]
 
     def _seen(self, pair: Pair) -> tuple[Output, np.ndarray]:
-        key = (id(pair.source), id(pair.edited), pair.instruction)
-        known = self._outputs.get(key)
-        # An id alone may be another array's by now.
-        if known is not None and known[0].edited is pair.edited and known[0].source is pair.source:
-            return known[1], known[2]
-        features = self.features(pair)
-        with torch.inference_mode():
-            output = self.network(Batch.of([features]))
-        _remember(self._outputs, key, (pair, output, features.planes))
-        return output, features.planes
+        photo = _pixels_hash(pair.source)
+        key = (photo, _pixels_hash(pair.edited), pair.instruction)
+        seen = self._outputs.get(key)
+        if seen is None:
+            source = self._sources.get(photo)
+            if source is None:
+                (source,) = image_features([pair.source], self.record.config.backbone)
+                _remember(self._sources, photo, source)
+            features = features_of_pair(pair, self.record.config.backbone, source)
+            with torch.inference_mode():
+                seen = self.network(Batch.of([features])), features.planes
+            _remember(self._outputs, key, seen)
+        return seen
 
     def _name(self, output: Output, polygon: Polygon, kind: int) -> str:
         mask = torch.from_numpy(soft_mask(polygon))[None]
@@ -194,8 +189,14 @@ class LiteModel:
             raise BadInput(f"This run was trained without its {agent} agent.", mend="Train it with `--agent all`.")
 
 
+def _pixels_hash(image: np.ndarray) -> str:
+    """Of the shape and the pixels: an array that was changed in place, or another at the same address, is another."""
+    digest = hashlib.sha256(repr(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
+
+
 def _remember(store: OrderedDict[Any, Any], key: Any, value: Any) -> None:
     store[key] = value
-    store.move_to_end(key)
     while len(store) > REMEMBERED:
         store.popitem(last=False)
