@@ -28,8 +28,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt deploy/install-debian-package
 demo: install
 	@$(BIN)/editfhf demo $(DEMO)
 
+# Two processes, each with one thread for torch. A process that dies ends the run, with the name of the test: in its
+# place xdist 3.8 would start another, and then wait for ever.
+test: export OMP_NUM_THREADS ?= 1
 test: quality
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --max-worker-restart 0 -rs
 
 quality: install
 	$(BIN)/ruff check .

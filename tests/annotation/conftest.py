@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,10 +20,17 @@ def served_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works
     """A workspace with 8 edits and its Label Studio: a real one, started once for all tests."""
     workspace = make_workspace(tmp_path_factory.mktemp("annotation") / "campaign", n_sources=2)
     try:
-        server.serve(workspace, print)
+        server.serve(workspace, print, free_port())
         yield workspace
     finally:
         server.stop(workspace)
+
+
+def free_port() -> int:
+    """Not the usual one: the server of another test may take that while this one is restarted."""
+    with socket.socket() as probe:
+        probe.bind((server.HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
