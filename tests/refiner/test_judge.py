@@ -12,7 +12,10 @@ from editfhf.schema import DIMENSIONS
 from editfhf.vlm import Refused, Unanswered
 from refiner.agents import Pair
 from refiner.data import Sample
-from refiner.judge import FEWEST_EDITS, EndpointJudge, SecondEvaluator, statistics_of
+from refiner.judge import FEWEST_EDITS, EndpointJudge, SecondEvaluator
+from refiner.lite import planes
+from refiner.lite.expectation import expectations
+from refiner.second_look import haar, statistics_of
 from tests.factories import photo, png
 
 
@@ -61,15 +64,53 @@ def test_one_by_one_gives_what_all_together_give(second):
 
 
 def test_a_repair_of_a_small_place_moves_its_scores(second):
-    pair, _ = noisy(4001)
-    before, after = second.judge([pair, Pair(pair.source, pair.source, pair.instruction)])
-    assert all(after[name] > before[name] for name in DIMENSIONS)
+    flawed = [pair for pair, score in map(noisy, range(4000, 4010)) if score < 70]
+    repaired = [Pair(pair.source, pair.source, pair.instruction) for pair in flawed]
+    for before, after in zip(second.judge(flawed), second.judge(repaired), strict=True):
+        assert all(after[name] > before[name] + 5 for name in DIMENSIONS)
 
 
 def test_images_of_any_size_have_as_many_statistics():
     small = np.full((40, 33, 3), 7, np.uint8)
-    sizes = {len(one) for one in statistics_of([noisy(1)[0], Pair(small, small[:32], "a"), Pair(small, small, "b")])}
-    assert len(sizes) == 1
+    pairs = [noisy(1)[0], Pair(small, small[:32], "make it red"), Pair(small, small, "the sky on the left")]
+    seen = [statistics_of(pair) for pair in pairs]
+    assert len({one.shape for one in seen}) == 1
+    assert all(np.isfinite(one).all() for one in seen)
+
+
+def test_what_it_sees_is_nothing_that_steers_the_loop():
+    """No statistic goes with one of the network's planes as the same number at another scale would."""
+    pairs = [noisy(number)[0] for number in range(5000, 5040)]
+    own = np.stack([statistics_of(pair) for pair in pairs])
+    (told,) = expectations([pairs[0].instruction])
+    steering = np.stack([planes.statistics(planes.compare(pair.source, pair.edited, told)) for pair in pairs])
+    own, steering = (one[:, one.std(axis=0) > 1e-6] for one in (own, steering))
+    alike = np.corrcoef(own.T, steering.T)[: own.shape[1], own.shape[1] :]
+    assert np.abs(alike).max() < 0.9999
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_energy_of_wavelet_bands_adds_up_and_an_edge_shows_in_one_direction(seed):
+    values = np.random.default_rng(seed).normal(size=(64, 64)).astype(np.float32)
+    half, bands = haar(values)
+    assert sum(float((one**2).mean()) for one in (half, *bands)) == pytest.approx(float((values**2).mean()), rel=1e-5)
+    stripes = np.tile(np.float32([1, -1]), (64, 32))
+    half, bands = haar(stripes)
+    assert [float((one**2).mean()) for one in (half, *bands)] == [0, 1, 0, 0]
+
+
+def test_a_clear_change_is_seen_where_it_is_and_by_its_colour():
+    source = np.full((256, 256, 3), 200, np.uint8)
+    edited = source.copy()
+    edited[:, :64] = (255, 0, 0)  # CSS red
+    left, right = (statistics_of(Pair(source, edited, f"make the {side} side red")) for side in ("left", "right"))
+    (differ,) = np.nonzero(np.abs(left - right) > 1e-6)
+    # All of the change is in the left half; nothing else depends on the side.
+    assert (left[differ], right[differ]) == (pytest.approx([1], abs=0.01), pytest.approx([0], abs=0.01))
+    blue, red = (statistics_of(Pair(source, edited, f"make the left side {colour}")) for colour in ("blue", "red"))
+    weight_near = differ[0] - 4 - 9 + 3  # of the changed place, how near the named colour it is
+    assert red[weight_near] > 0.9
+    assert blue[weight_near] < 0.1
 
 
 def test_too_few_edits_are_refused_in_a_sentence():
