@@ -21,7 +21,7 @@ Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
 # Told (before, candidate, how they compare).
 OnCompared = Callable[[Pair, Pair, Difference], None]
-MOST_TRIES = 4  # candidates judged in one iteration: a plan's later steps are its less likely ones
+MOST_TRIES = 6  # candidates judged in one iteration: a plan's later steps are its less likely ones
 
 
 def refine(
@@ -37,8 +37,9 @@ def refine(
 ) -> RefineTrace:
     """Repair an edited image step by step.
 
-    Each iteration perceives the current image (never the first one again), plans, and tries the plan's steps in their
-    order. The first whose paired difference `improves` becomes the current image. The best is the image with the
+    Each iteration perceives the current image (never the first one again), plans, and tries the plan's first steps
+    (`MOST_TRIES` candidates). Of those whose paired difference `improves`, the one that is better for certain by most
+    (the lower end of its interval) becomes the current image. The best is the image with the
     highest mean of the three evaluated scores among the accepted ones and the input; so the evaluator never calls it
     worse than the input.
 
@@ -66,7 +67,7 @@ def refine(
         perceived = agents.perceive(current)
         regions = agents.find_regions(current, perceived)
         plan = agents.plan(current, regions) if regions else []
-        attempts, found = _try_in_order(agents, current, plan, images, on_compared)
+        attempts, chosen, found = _try_steps(agents, current, plan, images, on_compared)
         after = None
         if not regions:
             stopped = "Nothing was found that needs repair."
@@ -82,7 +83,8 @@ def refine(
             all_scores.append(after)
             if number >= max_iterations:
                 stopped = f"The limit of {max_iterations} iteration{'s' if max_iterations > 1 else ''} was reached."
-        accepted = after is not None
+        if after is not None and chosen is not None:
+            attempts[chosen] = replace(attempts[chosen], kept=True)
         step = TraceStep(
             iteration=number,
             maps=dict(perceived.maps),
@@ -92,8 +94,8 @@ def refine(
             attempts=tuple(attempts),
             before=scores,
             after=after,
-            accepted=accepted,
-            why=_why(attempts[-1].step) if accepted else stopped,
+            accepted=after is not None,
+            why=next((_why(one.step) for one in attempts if one.kept), stopped),
             seconds=agents.spent(),
         )
         steps.append(step)
@@ -106,16 +108,20 @@ def refine(
     return RefineTrace(pair.instruction, pair.source, images, all_scores, best, steps, stopped)
 
 
-def _try_in_order(
+def _try_steps(
     agents: "_Timed",
     current: Pair,
     plan: Sequence[RepairStep],
     images: Sequence[np.ndarray],
     on_compared: OnCompared | None,
-) -> tuple[list[Attempt], Pair | None]:
-    """What became of the first steps of a plan, and the first candidate that is better, if any."""
+) -> tuple[list[Attempt], int | None, Pair | None]:
+    """What became of the first steps of a plan; which of them gave the best candidate that is better, and that."""
     attempts: list[Attempt] = []
-    for step in plan[:MOST_TRIES]:
+    chosen, found, highest = None, None, (False, 0.0)
+    compared = 0
+    for step in plan:
+        if compared == MOST_TRIES:
+            break
         image = agents.act(current, step)
         if image is None:
             attempts.append(Attempt(step, None, "It cannot be done on this image."))
@@ -125,16 +131,22 @@ def _try_in_order(
             continue
         candidate = replace(current, edited=image)
         difference = agents.compare(current, candidate)
+        compared += 1
         if on_compared is not None:
             on_compared(current, candidate, difference)
-        if not difference.improves:
-            attempts.append(Attempt(step, difference, _why_not(difference.mean, difference.half_width)))
-            continue
         earlier = _position(image, images)
-        said = "Better beyond its error." if earlier is None else f"It gives image {earlier} again."
-        attempts.append(Attempt(step, difference, said))
-        return attempts, candidate
-    return attempts, None
+        # An image that was there before is chosen only where nothing else is better: then it ends.
+        rank = (earlier is None, difference.mean - difference.half_width)
+        if difference.improves and (found is None or rank > highest):
+            chosen, found, highest = len(attempts), candidate, rank
+        attempts.append(Attempt(step, difference, _said(difference, earlier)))
+    return attempts, chosen, found
+
+
+def _said(difference: Difference, earlier: int | None) -> str:
+    if not difference.improves:
+        return _why_not(difference.mean, difference.half_width)
+    return "Better beyond its error." if earlier is None else f"It gives image {earlier} again."
 
 
 def _why(step: RepairStep) -> str:

@@ -12,7 +12,7 @@ from editfhf.schema import DIMENSIONS
 from refiner.agents import Pair
 from refiner.refiner import Refiner
 from refiner.scoring import DECIMALS
-from refiner.trace import PAGE_FILE, TRACE_FILE
+from refiner.trace import BEST_FILE, PAGE_FILE, TRACE_FILE
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
@@ -62,7 +62,7 @@ def refine_into(
         best, page = out, ""
     else:
         trace.save(out)
-        best, page = out / f"image-{trace.best_index}.png", str(out / PAGE_FILE)
+        best, page = out / BEST_FILE, str(out / PAGE_FILE)
     row: dict[str, Any] = {}
     for name, scores in (("before", trace.scores[0]), ("after", trace.scores[trace.best_index])):
         row[name] = round(scores.mean, DECIMALS)

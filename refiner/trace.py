@@ -5,8 +5,9 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,7 +19,7 @@ from refiner.agents import Difference, FoundRegion, RepairStep, Scores
 
 AGENTS = ("perception", "reasoning", "action", "evaluation")
 FORMAT = 1  # of the folder; raise it when an older program could not read it
-TRACE_FILE, PAGE_FILE, SOURCE_FILE = "trace.json", "trace.html", "source.png"
+TRACE_FILE, PAGE_FILE, SOURCE_FILE, BEST_FILE = "trace.json", "trace.html", "source.png", "best.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +29,20 @@ class Attempt:
     Attributes:
         difference: the candidate compared with the image before; None where there was nothing to compare.
         said: what came of it, in words.
+        kept: whether its image replaced the one before.
     """
 
     step: RepairStep
     difference: Difference | None
     said: str
+    kept: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TraceStep:
-    """One iteration.
-
-    Attributes:
-        iteration: from 1.
-        maps, presence: what perception saw on the image that this iteration began with (`Perceived`).
-        regions, plan: what reasoning made of it.
-        attempts: the steps that were tried, in order; the last one is the accepted one, if any was.
-        before, after: scores of the image that it began with, and of the accepted one (None: none was).
-        accepted: whether the image was replaced.
-        why: the decision in words.
-        seconds: agent → how long it was at work. The first iteration's holds the input's evaluation too.
-    """
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _Iteration:
+    """All of an iteration but its maps, which become files of their own."""
 
     iteration: int
-    maps: Mapping[str, np.ndarray]
     presence: Mapping[str, float]
     regions: tuple[FoundRegion, ...]
     plan: tuple[RepairStep, ...]
@@ -62,10 +53,31 @@ class TraceStep:
     why: str
     seconds: Mapping[str, float]
 
+    def values(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(_Iteration)}
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class TraceStep(_Iteration):
+    """One iteration.
+
+    Attributes:
+        iteration: from 1.
+        maps, presence: what perception saw on the image that this iteration began with (`Perceived`).
+        regions, plan: what reasoning made of it.
+        attempts: the steps that were tried, in order; one of them is kept, if any was accepted.
+        before, after: scores of the image that it began with, and of the accepted one (None: none was).
+        accepted: whether the image was replaced.
+        why: the decision in words.
+        seconds: agent → how long it was at work. The first iteration's holds the input's evaluation too.
+    """
+
+    maps: Mapping[str, np.ndarray]
+
     @property
     def difference(self) -> Difference | None:
         """How the accepted image compares with the one before; None where none was accepted."""
-        return self.attempts[-1].difference if self.accepted else None
+        return next((attempt.difference for attempt in self.attempts if attempt.kept), None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +106,7 @@ class RefineTrace:
 
     @property
     def best(self) -> np.ndarray:
+        """The image of `best_index`."""
         return self.images[self.best_index]
 
     def image_of(self, step: TraceStep) -> np.ndarray:
@@ -101,7 +114,7 @@ class RefineTrace:
         return self.images[step.iteration - 1]
 
     def save(self, folder: Path | str) -> Path:
-        """Write `trace.json`, the images and maps as PNG and the page `trace.html`; whole or not at all.
+        """Write `best.png`, the page `trace.html`, `trace.json` and every image and map as PNG; whole or not at all.
 
         Maps are kept in 255 steps. An earlier trace in the folder is replaced; anything else is not touched.
 
@@ -122,6 +135,7 @@ class RefineTrace:
             _write_png(temporary / SOURCE_FILE, self.source)
             for number, image in enumerate(self.images):
                 _write_png(temporary / _image_file(number), image)
+            _write_png(temporary / BEST_FILE, self.best)  # for people: programs have its number
             for step in self.steps:
                 for kind, values in step.maps.items():
                     _write_png(temporary / _map_file(step.iteration, kind), np.rint(values * 255).astype(np.uint8))
@@ -163,27 +177,15 @@ class RefineTrace:
         return cls(stored.instruction, source, images, stored.scores, best, steps, stored.stopped, note)
 
 
-class _StoredStep(BaseModel):
-    """A `TraceStep` without its maps, which are files."""
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class _StoredStep(_Iteration):
+    """A `TraceStep` as it stands in `trace.json`: its maps by their kinds."""
 
-    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
-
-    iteration: int
     kinds: list[str]
-    presence: dict[str, float]
-    regions: tuple[FoundRegion, ...]
-    plan: tuple[RepairStep, ...]
-    attempts: tuple[Attempt, ...]
-    before: Scores
-    after: Scores | None
-    accepted: bool
-    why: str
-    seconds: dict[str, float]
 
     @classmethod
     def of(cls, step: TraceStep) -> "_StoredStep":
-        values = {name: getattr(step, name) for name in cls.model_fields if name != "kinds"}
-        return cls.model_construct(kinds=list(step.maps), **values)
+        return cls(kinds=list(step.maps), **step.values())
 
     def whole(self, folder: Path, shape: tuple[int, ...]) -> TraceStep:
         maps = {}
@@ -192,9 +194,7 @@ class _StoredStep(BaseModel):
             maps[kind] = _read_png(path, "L").astype(np.float32) / 255
             if maps[kind].shape != shape:
                 raise _damaged(path)
-        return TraceStep(
-            maps=maps, **{name: getattr(self, name) for name in type(self).model_fields if name != "kinds"}
-        )
+        return TraceStep(maps=maps, **self.values())
 
 
 class _Stored(BaseModel):

@@ -1,8 +1,7 @@
 """What a trained network's numbers mean: thresholds and errors, measured on the validation split."""
 
-from collections import defaultdict
 from collections.abc import Sequence
-from itertools import combinations
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from scipy.optimize import nnls
 
 from editfhf.schema import DIMENSIONS, REGION_KINDS
 from refiner.data import Sample
+from refiner.lite.composites import Composite, partners
 from refiner.lite.features import PairFeatures
 from refiner.lite.metrics import predict
 from refiner.lite.network import LiteNetwork
@@ -22,10 +22,12 @@ from refiner.lite.targets import Target
 from refiner.matching import match
 
 FALSE_ALARMS = 0.05  # share of edits without a flaw that is everywhere that may be said to have one all the same
+MISS_COSTS = 2.0  # times a false alarm: that is looked at and left alone, what is not seen stays as it is
 CONFIDENCE = 1.28  # standard deviations: 90 % of a normal distribution lie above minus that
 MATCHED = 0.5  # intersection over union of a region that was found
 THRESHOLDS = np.round(np.arange(0.1, 0.65, 0.05), 2)  # share of people, from which a pixel belongs to a region
 SMALLEST_NOISE = 2.0  # points of 100: no score is known more finely
+FEWEST_REPAIRS = 24  # composites, to fit two numbers to
 TYPICAL_DISTANCE = 5.0  # ΔE, of an image before and after a repair
 
 
@@ -63,9 +65,18 @@ class Calibration(BaseModel):
 
 
 def calibrate(
-    network: LiteNetwork, validation: Sequence[Sample], features: Sequence[PairFeatures], train: Sequence[Sample]
+    network: LiteNetwork,
+    validation: Sequence[Sample],
+    features: Sequence[PairFeatures],
+    train: Sequence[Sample],
+    composites: Sequence[Composite],
+    composed: Sequence[PairFeatures],
 ) -> dict[str, Any]:
-    """Thresholds and errors on the validation split, as JSON."""
+    """Thresholds and errors on the validation split, as JSON.
+
+    Args:
+        features, composed: of `validation`, and of `composites`, which are made of its edits.
+    """
     targets = [Target.of(one) for one in validation]
     maps, presence, scores, whole = [], [], [], []
     for _, output in predict(network, features):
@@ -88,7 +99,11 @@ def calibrate(
             name: float(max(SMALLEST_NOISE, np.sqrt(np.mean((judged[:, number] - told[:, number]) ** 2))))
             for number, name in enumerate(DIMENSIONS)
         },
-        pair_error=_pair_error(validation, features, judged, told),
+        pair_error=_pair_errors(
+            _pairs_of_edits(validation, features, judged, told),
+            _pairs_with_composites(network, validation, features, judged, told, composites, composed),
+            np.sqrt(2 * np.mean((judged - told) ** 2, axis=0)),
+        ),
         reasons=reasons_of(train, MOST_REASONS),
     ).model_dump(mode="json")
 
@@ -96,8 +111,9 @@ def calibrate(
 def _presence_gate(seen: np.ndarray, samples: Sequence[Sample], kind: str) -> float:
     """The presence that parts edits on which people agree on a flaw from those on which no two people do.
 
-    The threshold with the largest sum of both shares that it gets right (Youden, Cancer 1950); half way between two
-    edits. What one person in two marked is left out: neither is right there.
+    The threshold with the largest sum of both shares that it gets right, a flaw counting `MISS_COSTS` times (Youden's
+    index, Cancer 1950, with the weights of Perkins and Schisterman, Am. J. Epidemiology 163(7), 2006); half way between
+    two edits. What one person in two marked is left out: neither is right there.
     """
     there = np.array([one.is_present(kind) for one in samples])
     absent = np.array([not one.is_marked(kind) for one in samples])
@@ -105,7 +121,9 @@ def _presence_gate(seen: np.ndarray, samples: Sequence[Sample], kind: str) -> fl
         return 0.5
     values = np.unique(seen)
     thresholds = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [1.0]])
-    right = (seen[there][:, None] >= thresholds).mean(axis=0) + (seen[absent][:, None] < thresholds).mean(axis=0)
+    right = MISS_COSTS * (seen[there][:, None] >= thresholds).mean(axis=0) + (seen[absent][:, None] < thresholds).mean(
+        axis=0
+    )
     return float(thresholds[int(np.argmax(right))])
 
 
@@ -142,32 +160,78 @@ def _threshold(maps: np.ndarray, shown: np.ndarray, samples: Sequence[Sample], k
     return chosen
 
 
-def _pair_error(
-    samples: Sequence[Sample], features: Sequence[PairFeatures], judged: np.ndarray, told: np.ndarray
-) -> dict[str, PairError]:
-    """How far the difference of two edits' scores may be off, given how different the two images are.
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Two images each of one photo and instruction.
 
-    Edits of one photo by one instruction differ in their flaws, as an image before and after a repair does. The model:
-    variance of the error = people's own scatter + floor² + (growth × distance)², by non-negative least squares over
-    the pairs of the validation split. It is calibrated on edits that models made; a repair is another kind of change.
+    Attributes:
+        errors: shape (n, 3), points of 100: predicted minus told difference of each dimension.
+        people: shape (n, 3), points²: variance of the told difference.
+        distance: shape (n,), ΔE, see `planes.edit_distance`.
     """
-    groups = defaultdict(list)
-    for number, sample in enumerate(samples):
-        groups[sample.group].append(number)
-    pairs = [pair for group in groups.values() for pair in combinations(group, 2)]
-    if not pairs:  # as far off as two scores that have nothing in common
-        spread = np.sqrt(2 * np.mean((judged - told) ** 2, axis=0))
+
+    errors: np.ndarray
+    people: np.ndarray
+    distance: np.ndarray
+
+
+def _pairs_of_edits(
+    samples: Sequence[Sample], features: Sequence[PairFeatures], judged: np.ndarray, told: np.ndarray
+) -> _Pairs:
+    pairs = [
+        (one, other) for one, some in partners([s.group for s in samples]).items() for other in some if one < other
+    ]
+    left, right = np.array(pairs, int).reshape(-1, 2).T
+    variance = _variance_of_people(samples)
+    distance = [edit_distance(features[i].planes, features[j].planes) for i, j in pairs]
+    errors = (judged[left] - judged[right]) - (told[left] - told[right])
+    return _Pairs(errors, variance[left] + variance[right], np.array(distance))
+
+
+def _pairs_with_composites(
+    network: LiteNetwork,
+    samples: Sequence[Sample],
+    features: Sequence[PairFeatures],
+    judged: np.ndarray,
+    told: np.ndarray,
+    composites: Sequence[Composite],
+    composed: Sequence[PairFeatures],
+) -> _Pairs:
+    """Each composite beside the edit that most of it is of: as a repair beside what it repairs."""
+    below, above = (np.array([getattr(one, side) for one in composites], int) for side in ("below", "above"))
+    if not len(composites):
+        return _Pairs(np.zeros((0, len(DIMENSIONS))), np.zeros((0, len(DIMENSIONS))), np.zeros(0))
+    scores = 100 * np.concatenate([output.scores.numpy() for _, output in predict(network, composed)])
+    wanted = 100 * np.stack([one.target.scores for one in composites])
+    moved = np.array([[one.moved] for one in composites])
+    variance = _variance_of_people(samples)
+    distance = [edit_distance(seen.planes, features[one].planes) for seen, one in zip(composed, below, strict=True)]
+    errors = (scores - judged[below]) - (wanted - told[below])
+    return _Pairs(errors, moved**2 * (variance[below] + variance[above]), np.array(distance))
+
+
+def _variance_of_people(samples: Sequence[Sample]) -> np.ndarray:
+    return np.array([[sample.variance_of_mean(name) for name in DIMENSIONS] for sample in samples])
+
+
+def _pair_errors(edits: _Pairs, repairs: _Pairs, spread: np.ndarray) -> dict[str, PairError]:
+    """How far the difference of two images' scores may be off, given how different the two look.
+
+    The model: variance of the error = people's own scatter + floor² + (growth × distance)², by non-negative least
+    squares. Over composites, which are made as repairs are, where there are enough; else over pairs of edits.
+
+    Args:
+        spread: shape (3,), points of 100: the error of two scores that have nothing in common; used where there is no
+            pair at all.
+    """
+    pairs = repairs if len(repairs.distance) >= FEWEST_REPAIRS else edits
+    if not len(pairs.distance):
         floors = {"mean": float(spread.mean()), **dict(zip(DIMENSIONS, map(float, spread), strict=True))}
         return {name: PairError(floor=floor, growth=0.0) for name, floor in floors.items()}
-    left, right = (np.array(side) for side in zip(*pairs, strict=True))
-    distance = np.array([edit_distance(features[i].planes, features[j].planes) for i, j in pairs])
-    errors = (judged[left] - judged[right]) - (told[left] - told[right])
-    variance = np.array([[sample.variance_of_mean(name) for name in DIMENSIONS] for sample in samples])
-    people = variance[left] + variance[right]
     # People's errors in three dimensions are taken for independent.
-    found = {"mean": _fitted(errors.mean(axis=1), people.sum(axis=1) / 9, distance)}
+    found = {"mean": _fitted(pairs.errors.mean(axis=1), pairs.people.sum(axis=1) / 9, pairs.distance)}
     for number, name in enumerate(DIMENSIONS):
-        found[name] = _fitted(errors[:, number], people[:, number], distance)
+        found[name] = _fitted(pairs.errors[:, number], pairs.people[:, number], pairs.distance)
     return found
 
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from refiner.agents import FoundRegion, Operation, RepairStep
 
 # What was damaged or changed without being asked comes back from the photo; what was not done is done again.
-_BACK: tuple[Operation, ...] = ("restore_source", "inpaint")
+_BACK: tuple[Operation, ...] = ("restore_source", "reapply", "inpaint")
 _AGAIN: tuple[Operation, ...] = ("reapply", "restore_source")
+MOST_OPERATIONS = len(_BACK)
 OPERATIONS_OF: dict[str, tuple[Operation, ...]] = {
     "not_edited": ("reapply",),
     "partly_edited": ("reapply",),
@@ -16,8 +17,8 @@ OPERATIONS_OF: dict[str, tuple[Operation, ...]] = {
     "wrong_style": ("reapply",),
     "over_edited": _AGAIN,
     "wrong_target": ("restore_source", "reapply"),
-    "unintended_change": ("restore_source",),
-    "identity_lost": ("restore_source",),
+    "unintended_change": ("restore_source", "reapply"),
+    "identity_lost": ("restore_source", "reapply"),
 }
 WORDS = {
     "restore_source": "bring the photo back",
@@ -27,27 +28,27 @@ WORDS = {
 
 
 def make_plan(regions: Sequence[FoundRegion]) -> list[RepairStep]:
-    """Steps in the order in which they are tried: everything by its first operation together, then flaw by flaw.
+    """Steps in the order in which they are tried: many flaws at once, the whole frame anew, then flaw by flaw.
 
     Args:
         regions: the most certain first.
     """
-    steps = []
     placed = [region for region in regions if region.polygon]
-    first: dict[Operation, list[FoundRegion]] = {}
-    for region in placed:
-        first.setdefault(operations_of(region)[0], []).append(region)
-    for operation, some in first.items():
-        if len(some) > 1:
-            steps.append(_step(operation, some))
-    for rank in range(2):
+    steps = []
+    if len(placed) > 1:
+        first: dict[Operation, list[FoundRegion]] = {}
         for region in placed:
-            operations = operations_of(region)
-            if rank < len(operations):
-                steps.append(_step(operations[rank], [region]))
-    for region in regions:
-        if not region.polygon and operations_of(region)[0] == "reapply":
-            steps.append(_step("reapply", [region]))
+            first.setdefault(operations_of(region)[0], []).append(region)
+        steps += [_step(operation, some) for operation, some in first.items()]
+        steps.append(_step("reapply", placed))
+    elif placed:
+        steps.append(_step(operations_of(placed[0])[0], placed))
+    if regions:
+        steps.append(_step("reapply", [region for region in regions if not region.polygon], "everywhere"))
+    for rank in range(MOST_OPERATIONS):
+        steps += [
+            _step(operations_of(region)[rank], [region]) for region in placed if rank < len(operations_of(region))
+        ]
     return _without_doubles(steps)
 
 
@@ -56,8 +57,9 @@ def operations_of(region: FoundRegion) -> tuple[Operation, ...]:
     return OPERATIONS_OF.get(region.flaw_type, _BACK)
 
 
-def _step(operation: Operation, regions: Sequence[FoundRegion]) -> RepairStep:
-    names = ", ".join(dict.fromkeys(region.flaw_type.replace("_", " ") for region in regions))
+def _step(operation: Operation, regions: Sequence[FoundRegion], otherwise: str = "") -> RepairStep:
+    """`otherwise` is named where there are no flaws to name."""
+    names = ", ".join(dict.fromkeys(region.flaw_type.replace("_", " ") for region in regions)) or otherwise
     return RepairStep(
         operation, tuple(region.polygon for region in regions if region.polygon), f"{names}: {WORDS[operation]}"
     )

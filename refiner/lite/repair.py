@@ -62,6 +62,8 @@ class LiteAction:
         return None if above is None else composite(pair.edited, above, alpha)
 
     def _reapply(self, pair: Pair, region: np.ndarray, alpha: np.ndarray) -> np.ndarray | None:
+        if region.all() and isinstance(self.editor, SimpleEditor):
+            return None  # it knows nothing of things: what it does counts inside a region, nowhere else
         again = self._edit_again(pair)
         if again is None or not same_frame(again, pair.edited):
             return None

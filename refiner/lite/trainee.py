@@ -14,6 +14,7 @@ from editfhf.schema import DIMENSIONS, REGION_KINDS
 from refiner.data import Lazy, Sample, content_hash, decode
 from refiner.lite import brought_back
 from refiner.lite.calibration import calibrate
+from refiner.lite.composites import Composite, compose, partners, worth
 from refiner.lite.expectation import Expectation, expectations
 from refiner.lite.features import FeatureCache, Look, Picture, in_parallel
 from refiner.lite.metrics import measure
@@ -61,11 +62,18 @@ class LiteTrainee:
         told = dict(zip(distinct, expectations(distinct), strict=True))
         one_of_each = list({one.group: number for number, one in enumerate(train)}.values())
         partly = range(0, len(train), PARTLY_BROUGHT_BACK)
-        self._total = len(train) + len(validation) + len(one_of_each) + len(partly)
+        pairs, judged_pairs = (self._draw_pairs(one) for one in (train, validation))
+        self._total = len(train) + len(validation) + len(one_of_each) + len(partly) + len(pairs) + len(judged_pairs)
         self._done, self._report = 0, report
         looks, self._targets = self._look(train, [told[text] for text in texts])
         validated, self._validation_targets = self._look(validation, [told[text] for text in judged])
+        cost = worth(self._targets)
+        composed = self._composites(train, looks, self._targets, pairs, cost)
+        self._judged_composites = self._composites(validation, validated, self._validation_targets, judged_pairs, cost)
         self._add_brought_back(looks, texts, one_of_each, partly)
+        looks += [one.look for one in composed]
+        texts += [texts[one.below] for one in composed]
+        self._targets += [one.target for one in composed]
         self._train = Lazy(len(looks), lambda number: self._cache.features(looks[number]))
         self._validation = Lazy(len(validated), lambda number: self._cache.features(validated[number]))
         self._sided = np.array([bool(NAMES_A_SIDE.search(text)) for text in texts])
@@ -92,6 +100,25 @@ class LiteTrainee:
 
         done = list(self._each(work, range(len(samples))))
         return [look for look, _ in done], [target for _, target in done]
+
+    def _draw_pairs(self, samples: Sequence[Sample]) -> list[tuple[int, int]]:
+        """Each edit with another of its photo and instruction, where there is one."""
+        random = np.random.default_rng([self.config.seed, 2])
+        others = partners([one.group for one in samples])
+        return [(below, int(random.choice(some))) for below, some in sorted(others.items())]
+
+    def _composites(
+        self,
+        samples: Sequence[Sample],
+        looks: Sequence[Look],
+        targets: Sequence[Target],
+        pairs: Sequence[tuple[int, int]],
+        cost: np.ndarray,
+    ) -> list[Composite]:
+        def work(number: int) -> Composite | None:
+            return compose(samples, looks, targets, pairs[number], cost, self._cache, self.config.seed)
+
+        return [made for made in self._each(work, range(len(pairs))) if made is not None]
 
     def _add_brought_back(
         self, looks: list[Look], texts: list[str], one_of_each: Sequence[int], some: Sequence[int]
@@ -216,7 +243,9 @@ class LiteTrainee:
     def calibrate(self) -> dict[str, Any]:
         # Read many times, and no images are needed.
         validation = [replace(one, source=b"", edited=b"") for one in self.validation]
-        return calibrate(self.averaged, validation, self._validation, self._samples)
+        composites = self._judged_composites
+        composed = Lazy(len(composites), lambda number: self._cache.features(composites[number].look))
+        return calibrate(self.averaged, validation, self._validation, self._samples, composites, composed)
 
 
 def size_of(config: TrainConfig, text: int) -> NetworkSize:

@@ -86,6 +86,10 @@ class RestlessJudge(Judge):
         return Difference(5.0, 1.0, dict.fromkeys(DIMENSIONS, 5.0), dict.fromkeys(DIMENSIONS, 2.0))
 
 
+def value_of_best(trace):
+    return int(trace.best[0, 0, 0])
+
+
 def run(mind, judge=None, eyes=None, start=60, **options):
     pair = Pair(image(10), image(start), "make it brighter")
     return refine(pair, eyes or Eyes(), mind, Hand(), judge or Judge(), **options)
@@ -100,15 +104,25 @@ def test_each_iteration_looks_at_the_current_image():
     assert [len(trace.steps), trace.best_index, int(trace.best[0, 0, 0])] == [3, 3, 90]
 
 
-def test_the_first_repair_that_is_better_for_certain_is_kept_and_the_later_ones_are_not_tried():
+def test_of_the_repairs_that_are_tried_the_one_that_is_better_for_certain_by_most_is_kept():
     judge = Judge()
-    trace = run(Mind((-20, 1, 10, 30)), judge, max_iterations=1)
-    assert judge.compared == [40, 61, 70]
+    trace = run(Mind((-20, 1, 30, 10)), judge, max_iterations=1)
+    assert judge.compared == [40, 61, 90, 70]
     step = trace.steps[0]
     assert step.accepted
+    assert [attempt.kept for attempt in step.attempts] == [False, False, True, False]
     assert step.difference == step.attempts[2].difference
-    assert [attempt.step.reason for attempt in step.attempts] == ["-20", "1", "10"]
-    assert (step.before.mean, step.after.mean) == (60, 70)
+    assert (step.before.mean, step.after.mean) == (60, 90)
+
+
+def test_a_larger_gain_that_is_less_certain_comes_second():
+    class Doubtful(Judge):
+        def compare(self, before, after):
+            self.half_width = 25.0 if value(after) == 90 else 1.0
+            return super().compare(before, after)
+
+    trace = run(Mind((30, 10)), Doubtful(), max_iterations=1)
+    assert value_of_best(trace) == 70
 
 
 def test_a_repair_that_harms_one_dimension_is_refused_however_much_it_gains():
@@ -142,7 +156,7 @@ def test_it_stops_at_an_empty_plan_and_at_what_cannot_be_done():
 
 def test_no_more_candidates_than_the_limit_are_judged():
     judge = Judge()
-    run(Mind((-1, -2, -3, -4, -5, 20)), judge)
+    run(Mind((*range(-MOST_TRIES, 0), 20)), judge)
     assert len(judge.compared) == MOST_TRIES
 
 

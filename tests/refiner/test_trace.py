@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -39,10 +40,13 @@ def make_trace(instruction: str = "make the car red", note: str = "Trained on si
         presence = {"artifact": 0.93, "editing_failure": 0.1}
         after = scores(54.2) if accepted else None
         why = "better beyond its error" if accepted else "None is better beyond its error."
-        return TraceStep(number, maps, presence, regions, plan, attempts, scores(50), after, accepted, why, seconds)
+        return TraceStep(
+            iteration=number, maps=maps, presence=presence, regions=regions, plan=plan, attempts=attempts,
+            before=scores(50), after=after, accepted=accepted, why=why, seconds=seconds,
+        )  # fmt: skip
 
     steps = [
-        step(1, True, (Attempt(plan[0], better, "Better beyond its error."),)),
+        step(1, True, (Attempt(plan[0], better, "Better beyond its error.", kept=True),)),
         step(2, False, (Attempt(plan[0], unsure, "Not certain."), Attempt(plan[1], None, "It cannot be done."))),
     ]
     return RefineTrace(instruction, photo(80, 3), images, [scores(50), scores(54.2)], 1, steps, "None is better.", note)
@@ -55,18 +59,7 @@ def assert_same(one: RefineTrace, other: RefineTrace) -> None:
     for left, right in zip([one.source, *one.images], [other.source, *other.images], strict=True):
         np.testing.assert_array_equal(left, right)
     for left, right in zip(one.steps, other.steps, strict=True):
-        for name in (
-            "iteration",
-            "presence",
-            "regions",
-            "plan",
-            "attempts",
-            "before",
-            "after",
-            "accepted",
-            "why",
-            "seconds",
-        ):
+        for name in {field.name for field in fields(TraceStep)} - {"maps"}:
             assert getattr(left, name) == getattr(right, name), name
         assert set(left.maps) == set(right.maps)
         for kind in left.maps:
@@ -79,6 +72,14 @@ def test_a_trace_comes_back_as_it_was_saved(tmp_path):
     assert_same(RefineTrace.load(tmp_path / "deep/trace"), trace)
     assert not list((tmp_path / "deep").glob(".*"))
     json.loads((tmp_path / "deep/trace/trace.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+
+
+def test_the_result_lies_beside_the_trace_as_best_png(tmp_path):
+    trace = make_trace()
+    trace.save(tmp_path / "trace")
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "trace/best.png")), trace.images[1])
+    replace(trace, best_index=0).save(tmp_path / "trace")
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "trace/best.png")), trace.images[0])
 
 
 def test_an_earlier_trace_is_replaced_whole_and_other_folders_are_left_alone(tmp_path):
@@ -145,6 +146,8 @@ def _saved_page(trace: RefineTrace, folder) -> str:
         (lambda folder: _change(folder, best_index=5), "do not belong together"),
         (lambda folder: _change(folder, scores=[]), "do not belong together"),
         (lambda folder: _change(folder, stopped=None), "stopped"),
+        (lambda folder: _change_step(folder, unknown=1), r"steps\.0\.unknown"),
+        (lambda folder: _change_step(folder, attempts=[{}]), r"steps\.0\.attempts\.0\.step"),
         (lambda folder: (folder / "image-1.png").unlink(), "image-1.png is damaged"),
         (lambda folder: (folder / "source.png").write_bytes(b"GIF89a"), "source.png is damaged"),
         (lambda folder: _cut(folder / "map-1-artifact.png"), "map-1-artifact.png is damaged"),
@@ -171,6 +174,11 @@ def test_a_trace_cannot_make_the_reader_look_elsewhere(tmp_path):
 def _change(folder, **values) -> None:
     path = folder / "trace.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def _change_step(folder, **values) -> None:
+    steps = json.loads((folder / "trace.json").read_text())["steps"]
+    _change(folder, steps=[steps[0] | values, *steps[1:]])
 
 
 def _cut(path) -> None:
