@@ -167,7 +167,9 @@ def benchmark(
     reasoning = ReasoningMeasures(majority_types(train), reasons_of(train, MOST_REASONS), sampling)
     # First, as preferences that are about another run end it here.
     loop = LoopMeasures(choices, sampling)
-    chosen = stratified(samples, limit, seed) if bench.trained == set(AGENTS) else []
+    # The editor that repairs is never the one that made the edit.
+    foreign = [one for one in samples if editor is None or one.model != editor.id]
+    chosen = stratified(foreign, limit, seed) if bench.trained == set(AGENTS) else []
     for sample in _reported(chosen, "Refining", report):
         bench.refine(sample, loop)
     for some in _batched(_reported(samples, "Measuring", report), ASKED_TOGETHER):
@@ -321,7 +323,7 @@ def _notes(
     if bench.without_truth:
         notes.append(f"{bench.without_truth} edits have no known truth and are left out of what it judges.")
     if editor is not None and editor.id in {one.model for one in samples}:
-        notes.append(f"The editor {editor.id} that repairs made some of these edits itself.")
+        notes.append(f"Edits by {editor.id}, the editor that repairs, were not refined.")
     return notes
 
 
