@@ -130,7 +130,10 @@ class Known:
             on_compared(pair, replace(pair, edited=image), one)
         scores = [self.model.evaluate(pair), self.model.evaluate(replace(pair, edited=image))]
         tried = Attempt(STEP, self.model.compare(pair, pair), "")
-        step = TraceStep(1, {}, {}, (), (), (tried,) * self.tries, scores[0], scores[1], True, "", {"action": 0.5})
+        step = TraceStep(
+            iteration=1, maps={}, presence={}, regions=(), plan=(), attempts=(tried,) * self.tries, before=scores[0],
+            after=scores[1], accepted=True, why="", seconds={"action": 0.5},
+        )  # fmt: skip
         return RefineTrace(pair.instruction, pair.source, [pair.edited, image], scores, 1, [step], "")
 
 

@@ -39,6 +39,7 @@ def test_one_pair_becomes_a_trace_and_the_command_says_what_came_of_it(sheet, ca
     assert cli.run(["refine", *pair_options(1), "-o", "out", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["accepted_steps"], shown["after"]) == (0, 100)
+    assert Path(shown["best_image"]).name == "best.png"
     assert Path(shown["best_image"]).is_file()
     assert shown["note"].startswith("Trained on simulated")
 
