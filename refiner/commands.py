@@ -30,10 +30,10 @@ DatasetOption = Annotated[
     typer.Option("--dataset", metavar="DIR|REPO", help="A folder that `build` wrote, or a name on the Hub."),
 ]
 ForceOption = Annotated[
-    bool, typer.Option("--force", help="Also where the edited image does not look like an edit of that photo.")
+    bool, typer.Option("--force", help="Take pairs whose edited image does not look like an edit of that photo too.")
 ]
 RunOption = Annotated[
-    str, typer.Option("--run", metavar="RUN|REPO", help="A folder that `train` wrote, or a name there.")
+    str, typer.Option("--run", metavar="RUN|REPO", help="A folder that `train` wrote, or a name on the Hub.")
 ]
 
 
@@ -43,13 +43,17 @@ def train(
     out: Annotated[str, typer.Option("-o", "--out", metavar="RUN", help="The run folder to write.")] = "run",
     backend: Annotated[str, typer.Option(metavar="lite", help="The backend; `lite` needs no GPU.")] = "lite",
     agent: Annotated[
-        list[str], typer.Option(metavar="perception|reasoning|evaluation|all", help="Train only this agent.")
+        list[str], typer.Option(metavar="perception|reasoning|evaluation|all", help="Train only this one; may be given more than once.")
     ] = ["all"],  # noqa: B006
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    epochs: Annotated[int | None, typer.Option(min=1, help="At most; it stops when it gets no better.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=1e-7, max=1.0)] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn: the same seed, the same weights.")] = 0,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="At most; it stops when it gets no better. Default: the backend's.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=1e-7, max=1.0, help="The highest one. Default: the backend's.")
+    ] = None,
     ablation: Annotated[
-        list[str], typer.Option(metavar="|".join(ABLATIONS), help="Leave something out, to see what it is worth.")
+        list[str], typer.Option(metavar="|".join(ABLATIONS), help="Train without it, to see what it is worth.")
     ] = [],  # noqa: B006
     as_json: JsonOption = False,
 ) -> None:
@@ -94,13 +98,16 @@ def benchmark(
     run: RunOption = "run",
     oracle: Annotated[
         str | None,
-        typer.Option(metavar="WS", help="The workspace of a rehearsal: what was really broken judges the loop."),
+        typer.Option(metavar="WS", help="The workspace of a rehearsal: what its editors really broke judges the loop too."),
     ] = None,
     preferences: Annotated[
         str | None, typer.Option(metavar="DIR", help="What `pairs` wrote, with people's filled copies beside the key.")
     ] = None,
     editor: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Does again what was asked, in the loop and beside it.")
+        str | None,
+        typer.Option(
+            metavar="MODEL", help="Of `editfhf models`: does again what was asked, in the loop and as a baseline."
+        ),
     ] = None,
     judge_url: Annotated[
         str, typer.Option(metavar="URL", help="An OpenAI-compatible server whose model judges too.")
@@ -154,7 +161,7 @@ def pairs(
     run: RunOption = "run",
     out: Annotated[str, typer.Option("-o", "--out", metavar="DIR", help="The folder to write.")] = "pairs",
     editor: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Does again what was asked, as in `benchmark`.")
+        str | None, typer.Option(metavar="MODEL", help="Of `editfhf models`: does again what was asked.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Refine only so many edits, drawn evenly.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -238,7 +245,7 @@ def refine(
     instruction: Annotated[str | None, typer.Option("--instruction", help="What was asked for, in English.")] = None,
     out: Annotated[
         str,
-        typer.Option("-o", "--out", metavar="OUT", help="A folder for the trace; or a .png file for the image alone."),
+        typer.Option("-o", "--out", metavar="OUT", help="A folder for best.png and the page on every step; or a .png file."),
     ] = "refined",
     batch: Annotated[
         str | None,
@@ -257,7 +264,7 @@ def refine(
     editor: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="Does again what was asked (`editfhf models`); else a small one of our own."
+            metavar="MODEL", help="Of `editfhf models`: does again what was asked. Default: a small one of our own."
         ),
     ] = None,
     force: ForceOption = False,
