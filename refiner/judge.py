@@ -60,8 +60,9 @@ class SecondEvaluator:
     """Kernel ridge regression on hand-made statistics of the two images (`refiner.second_look`) and on the text.
 
     With the evaluator that steers the lite refiner it shares what comes of the text (the sentence embedding, the colour
-    and the place that are named) and the edits and people that taught both. Of the images it sees neither the backbone's
-    features nor the planes; but both compare colours in L*a*b*, and what they see goes together. Nothing is random.
+    and the place that are named) and the edits and people that taught both. Of the images it sees neither the features
+    of the backbone nor the planes; but both compare colours in L*a*b*, so what they see goes together. Deterministic:
+    there is nothing random in it.
 
     Args:
         seen: statistics of the images, shape (n, any); told: sentence embeddings of unit length, shape (n, any).
