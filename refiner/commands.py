@@ -43,11 +43,15 @@ def train(
     out: Annotated[str, typer.Option("-o", "--out", metavar="RUN", help="The run folder to write.")] = "run",
     backend: Annotated[str, typer.Option(metavar="lite", help="The backend; `lite` needs no GPU.")] = "lite",
     agent: Annotated[
-        list[str], typer.Option(metavar="perception|reasoning|evaluation|all", help="Train only this one; may be given more than once.")
+        list[str],
+        typer.Option(
+            metavar="perception|reasoning|evaluation|all", help="Train only this one; may be given more than once."
+        ),
     ] = ["all"],  # noqa: B006
     seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn: the same seed, the same weights.")] = 0,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="At most; it stops when it gets no better. Default: the backend's.")
+        int | None,
+        typer.Option(min=1, max=1000, help="At most; it stops when it gets no better. Default: the backend's."),
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(min=1e-7, max=1.0, help="The highest one. Default: the backend's.")
@@ -98,7 +102,7 @@ def benchmark(
     run: RunOption = "run",
     oracle: Annotated[
         str | None,
-        typer.Option(metavar="WS", help="The workspace of a rehearsal: what its editors really broke judges the loop too."),
+        typer.Option(metavar="WS", help="The workspace of a rehearsal: what its editors broke judges the loop too."),
     ] = None,
     preferences: Annotated[
         str | None, typer.Option(metavar="DIR", help="What `pairs` wrote, with people's filled copies beside the key.")
@@ -245,7 +249,9 @@ def refine(
     instruction: Annotated[str | None, typer.Option("--instruction", help="What was asked for, in English.")] = None,
     out: Annotated[
         str,
-        typer.Option("-o", "--out", metavar="OUT", help="A folder for best.png and the page on every step; or a .png file."),
+        typer.Option(
+            "-o", "--out", metavar="OUT", help="A folder for best.png and a page on each step; or a .png file."
+        ),
     ] = "refined",
     batch: Annotated[
         str | None,

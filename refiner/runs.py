@@ -50,7 +50,7 @@ class TrainConfig(BaseModel):
     epochs: int = Field(default=12, ge=1, le=1000)
     patience: int = Field(default=6, ge=1)
     batch_size: int = Field(default=16, ge=2, le=1024)
-    learning_rate: float = Field(default=5e-3, gt=0, lt=1)
+    learning_rate: float = Field(default=5e-3, gt=0, le=1)
     weight_decay: float = Field(default=0.05, ge=0, lt=1)
     channels: int = Field(default=32, ge=8, le=512)
     backbone: Literal["pretrained", "random"] = "pretrained"
