@@ -17,12 +17,16 @@ N_PHOTOS = 5
 TASKS = "[object_add, text_add, style_transfer]"
 
 
+def install_plugin(patch: pytest.MonkeyPatch) -> None:
+    """The models of plugin/: here, and in every process that is started."""
+    patch.syspath_prepend(str(PLUGIN))
+    paths = [str(PLUGIN), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    patch.setenv("PYTHONPATH", os.pathsep.join(path for path in paths if path))
+
+
 @pytest.fixture
 def plugin(monkeypatch):
-    """The models of plugin/ are installed: here, and in every process that is started."""
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    paths = [str(PLUGIN), str(ROOT), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in paths if path))
+    install_plugin(monkeypatch)
     registry.registered_models.cache_clear()
     yield
     registry.registered_models.cache_clear()
