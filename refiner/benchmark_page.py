@@ -186,7 +186,7 @@ def _loop(result: BenchmarkResult) -> list[Table]:
                 tables.append(_table(f"{what}, judged by: {judge}", of_judge, (*VERDICTS, *changes)))
             else:
                 tables.append(_table(f"{what}: left as they were, pixel for pixel", of_judge, ("untouched",)))
-    title = f"{TRIED}: the predicted gain beside the true one, which is to lie above the lower limit for 90 %"
+    title = f"{TRIED}: the predicted gain beside the true one, which is to lie above the lower limit for 84 %"
     tables.append(_table(title, _some(result, "loop", TRIED), ("bias", "covered")))
     tables.append(_table(CALLED_BETTER, _some(result, "loop", CALLED_BETTER), ("truly_better", "truly_worse")))
     return [table for table in tables if table.rows]

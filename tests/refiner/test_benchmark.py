@@ -251,7 +251,7 @@ def test_what_the_loop_predicts_is_held_against_the_true_gain(root, samples):
         result.figure("loop", CALLED_BETTER, THE_RUN, name, ORACLE) for name in ("truly_better", "truly_worse")
     )
     assert (better.value, worse.value, worse.n) == (0, 1, 8)
-    assert "which is to lie above the lower limit for 90 %" in page_of(result)
+    assert "which is to lie above the lower limit for 84 %" in page_of(result)
     without_truth = benchmark(str(root / "dataset"), subject, limit=2)
     assert not {one.what for one in without_truth.entries} & {TRIED, CALLED_BETTER}
 
