@@ -63,9 +63,9 @@ def make_corpus(folder: Path, n_edits: int = 1500, seed: int = 0, workers: int =
     if not workspace.instructions_path.is_file():
         import_sources(workspace, folder / "photos", track=lambda photos: console.track(photos, "Importing"))
         write_instructions(workspace, track=lambda photos: console.track(photos, "Looking at photos"))
-    with console.progress("Generating") as report:
-        generate(workspace, start_engine=engine_of("local", workers), on_progress=report)
     if not workspace.has_table("mos"):
+        with console.progress("Generating") as report:
+            generate(workspace, start_engine=engine_of("local", workers), on_progress=report)
         answer(workspace, seed)
         analyze_workspace(workspace, track=lambda edits: console.track(edits, "Finding consensus"))
     return workspace
