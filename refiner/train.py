@@ -32,7 +32,7 @@ from refiner.runs import (
     write_weights,
 )
 
-CHECKPOINT = "checkpoint"
+CHECKPOINT, LOCK = "checkpoint", ".lock"
 THREADS = 2  # of the processor: what a laptop has to spare; more give other bits, and little speed at this size
 Tensors = dict[str, np.ndarray]
 Report = Callable[[str, int, int, Mapping[str, float]], None]
@@ -92,12 +92,17 @@ def train(
     out = out.expanduser().resolve()
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with filelock.FileLock(out / ".lock", timeout=0), fixed_threads(THREADS):
+        with filelock.FileLock(out / LOCK, timeout=0), fixed_threads(THREADS):
             return _train(dataset, out, config, only, report, cache)
     except filelock.Timeout as error:
         raise BadInput(
             f"{out} is being trained by another process.", mend="Wait for it, or name another folder."
         ) from error
+    except BadInput:
+        if [one.name for one in out.iterdir()] == [LOCK]:  # nothing was begun: no empty run is left
+            (out / LOCK).unlink()
+            out.rmdir()
+        raise
 
 
 @contextmanager

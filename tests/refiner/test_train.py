@@ -155,6 +155,7 @@ def test_a_dataset_that_is_too_small_or_lacks_a_kind_is_one_sentence(tmp_path):
     small = tiny_dataset(tmp_path / "small", n_sources=4)
     with pytest.raises(BadInput, match=r"judged edits to train on and \d+ to validate on; 24 and 4 are the least"):
         train(str(small), tmp_path / "run", QUICK)
+    assert not (tmp_path / "run").exists()  # nothing was begun
     lacking = tiny_dataset(tmp_path / "lacking", kinds=("artifact",))
     with pytest.raises(BadInput, match="no region of kind editing_failure in the split `train`"):
         train(str(lacking), tmp_path / "run2", QUICK)
