@@ -18,6 +18,7 @@ from editfhf.files import whole_file
 from refiner.agents import Pair
 from refiner.lite.backbone import SIDE, Weights, image_backbone, image_features
 from refiner.lite.expectation import Expectation, expectations
+from refiner.lite.kernel import summarise
 from refiner.lite.planes import compare, statistics
 from refiner.train import THREADS, fixed_threads
 
@@ -44,6 +45,10 @@ class PairFeatures:
     planes: np.ndarray
     statistics: np.ndarray
     expectation: Expectation
+
+    def summary(self) -> np.ndarray:
+        """See `kernel.summarise`."""
+        return summarise(self.source, self.edited, self.planes)
 
 
 @dataclass(frozen=True, slots=True)

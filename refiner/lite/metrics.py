@@ -26,7 +26,7 @@ def predict(
     with torch.inference_mode():
         for start in range(0, len(features), batch_size):
             place = slice(start, min(start + batch_size, len(features)))
-            yield place, network(Batch.of(features[place]))
+            yield place, network(Batch.of(features[place], with_summaries=network.kernel is not None))
 
 
 def measure(network: LiteNetwork, targets: Sequence[Target], features: Sequence[PairFeatures]) -> dict[str, float]:

@@ -18,6 +18,7 @@ from refiner.agents import Difference, FoundRegion, Pair, Perceived, RepairStep,
 from refiner.lite.backbone import image_features
 from refiner.lite.calibration import CONFIDENCE, Calibration
 from refiner.lite.features import features_of_pair
+from refiner.lite.kernel import KernelScores
 from refiner.lite.network import Batch, LiteNetwork, Output
 from refiner.lite.planes import edit_distance
 from refiner.lite.planning import make_plan
@@ -62,7 +63,8 @@ class LiteModel:
 
         record = read_run(folder)
         weights = read_weights(folder)
-        network = LiteNetwork(size_of(record.config, width()))
+        remembered = len(weights.get("kernel.rows", ()))
+        network = LiteNetwork(size_of(record.config, width()), KernelScores(remembered) if remembered else None)
         try:
             network.load_state_dict({name: torch.from_numpy(value) for name, value in weights.items()})
             calibration = Calibration.model_validate(read_json(folder, CALIBRATION_FILE))
@@ -155,7 +157,10 @@ class LiteModel:
                 _remember(self._sources, photo, source)
             features = features_of_pair(pair, self.record.config.backbone, source)
             with torch.inference_mode():
-                seen = self.network(Batch.of([features])), features.planes
+                seen = (
+                    self.network(Batch.of([features], with_summaries=self.network.kernel is not None)),
+                    features.planes,
+                )
             _remember(self._outputs, key, seen)
         return seen
 

@@ -10,8 +10,9 @@ from torch.nn import functional
 
 from editfhf.flaws import FLAW_TYPES
 from editfhf.schema import DIMENSIONS, REGION_KINDS
-from refiner.lite.backbone import STAGES
+from refiner.lite.backbone import STAGES, TEXT_WIDTH
 from refiner.lite.features import PairFeatures
+from refiner.lite.kernel import KernelScores
 from refiner.lite.planes import NAMES, PLANE_SIDE, STATISTICS
 
 TEXT_CHANNELS = 64
@@ -39,22 +40,27 @@ class NetworkSize:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Features of some pairs as tensors: `source`, `edited`: stride → (n, channels, side, side), and the rest alike."""
+    """Features of some pairs as tensors: `source`, `edited`: stride → (n, channels, side, side), and the rest alike.
+
+    `summaries`: (n, N_SUMMARY), or None while the network learns, which does without.
+    """
 
     source: dict[int, Tensor]
     edited: dict[int, Tensor]
     planes: Tensor
     statistics: Tensor
     text: Tensor
+    summaries: Tensor | None = None
 
     @classmethod
-    def of(cls, features: Sequence[PairFeatures]) -> "Batch":
+    def of(cls, features: Sequence[PairFeatures], with_summaries: bool = False) -> "Batch":
         return cls(
             {stride: _stacked([one.source[stride] for one in features]) for stride in STAGES},
             {stride: _stacked([one.edited[stride] for one in features]) for stride in STAGES},
             _stacked([one.planes for one in features]),
             _stacked([one.statistics for one in features]),
             _stacked([one.expectation.vector for one in features]),
+            _stacked([one.summary() for one in features]) if with_summaries else None,
         )
 
 
@@ -78,11 +84,16 @@ class Output:
 
 
 class LiteNetwork(nn.Module):
-    """Two maps, presence, three scores and flaw types of a pair, from frozen features."""
+    """Two maps, presence, three scores and flaw types of a pair, from frozen features.
 
-    def __init__(self, size: NetworkSize) -> None:
+    Attributes:
+        kernel: gives scores too, where it is there and a batch has summaries: then the scores are the mean of both.
+    """
+
+    def __init__(self, size: NetworkSize, kernel: KernelScores | None = None) -> None:
         super().__init__()
         self.size = size
+        self.kernel = kernel
         width = size.channels
         self.read_text = nn.Sequential(
             nn.Linear(size.text, 2 * TEXT_CHANNELS),
@@ -145,9 +156,10 @@ class LiteNetwork(nn.Module):
         maps = local + self.everywhere(torch.cat([context, statistics], 1))[..., None, None]
         # The maps tell the heads where something is, but the heads may not bend the maps to their purpose.
         judged = self.normalise(torch.cat([context, statistics, map_statistics(maps.detach())], 1))
-        return Output(
-            maps, self.find(judged), torch.sigmoid(self.judge(judged)), self.name_whole(judged), cells, context
-        )
+        scores = torch.sigmoid(self.judge(judged))
+        if self.kernel is not None and batch.summaries is not None:
+            scores = (scores + self.kernel(batch.summaries, batch.text[:, :TEXT_WIDTH])) / 2
+        return Output(maps, self.find(judged), scores, self.name_whole(judged), cells, context)
 
     def name_regions(self, output: Output, masks: Tensor, owners: Tensor) -> Tensor:
         """Logits of the flaw types of some regions: (regions, flaw types).

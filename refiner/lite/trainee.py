@@ -13,10 +13,12 @@ import torch
 from editfhf.schema import DIMENSIONS, REGION_KINDS
 from refiner.data import Lazy, Sample, content_hash, decode
 from refiner.lite import brought_back
+from refiner.lite.backbone import TEXT_WIDTH
 from refiner.lite.calibration import calibrate
 from refiner.lite.composites import Composite, compose, partners, worth
 from refiner.lite.expectation import Expectation, expectations
 from refiner.lite.features import FeatureCache, Look, Picture, in_parallel
+from refiner.lite.kernel import KernelScores
 from refiner.lite.metrics import measure
 from refiner.lite.network import Batch, LiteNetwork, NetworkSize
 from refiner.lite.targets import FOLLOWS, Target, collate, flip
@@ -81,6 +83,9 @@ class LiteTrainee:
         self.network = LiteNetwork(size_of(config, len(looks[0].expectation.vector)))
         # Weights averaged over the last steps generalise better than the last ones (Polyak and Juditsky, 1992).
         self.averaged = copy.deepcopy(self.network).requires_grad_(False)
+        # An ablation is about what the network makes of less.
+        if "evaluation" in config.agents and config.use_instruction and config.use_source:
+            self.averaged.kernel = self._fit_kernel()
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
@@ -137,6 +142,12 @@ class LiteTrainee:
             looks.append(look)
             texts.append(texts[number])
             self._targets.append(Target.following(self._targets[number].group, value))
+
+    def _fit_kernel(self) -> KernelScores:
+        told = np.stack([self._train[number].expectation.vector[:TEXT_WIDTH] for number in range(len(self._train))])
+        summaries = list(in_parallel(lambda number: self._train[number].summary(), range(len(self._train))))
+        scores = np.stack([one.scores for one in self._targets])
+        return KernelScores.fit(np.stack(summaries), told, scores, self.config.seed)
 
     def _each(self, work: Callable[[int], Result], numbers: Sequence[int]) -> Iterator[Result]:
         for result in in_parallel(work, numbers):
@@ -197,8 +208,8 @@ class LiteTrainee:
         with torch.no_grad():
             for mean, now in zip(self.averaged.parameters(), self.network.parameters(), strict=True):
                 mean.lerp_(now, 1 - share)
-            for kept, seen in zip(self.averaged.buffers(), self.network.buffers(), strict=True):
-                kept.copy_(seen)
+            for name, seen in self.network.named_buffers():
+                self.averaged.get_buffer(name).copy_(seen)
 
     def validate(self) -> dict[str, float]:
         """Metrics of `analysis/` on the validation split; `selection`: the mean of those of the trained agents."""
