@@ -106,13 +106,17 @@ class Sample:
         """The share of those who looked for flaws that stands behind a region, 0..1."""
         return min(1.0, region["support"] / max(1, self.n_inspected))
 
-    def agreed_regions(self, kind: str) -> list[dict[str, Any]]:
-        """The regions of a kind that at least half of those who looked marked, and more than one where more looked."""
+    @property
+    def agreed_share(self) -> float:
+        """The share of those who looked from which a region is agreed on: at least half, and more than one person
+        where more looked."""
         least = min(MORE_THAN_A_SLIP, max(1, self.n_inspected))
+        return max(MAJORITY, least / max(1, self.n_inspected))
+
+    def agreed_regions(self, kind: str) -> list[dict[str, Any]]:
+        """The regions of a kind that people agree on, see `agreed_share`."""
         return [
-            region
-            for region in self.regions
-            if region["kind"] == kind and region["support"] >= least and self.share_of(region) >= MAJORITY
+            region for region in self.regions if region["kind"] == kind and self.share_of(region) >= self.agreed_share
         ]
 
     def is_present(self, kind: str) -> bool:

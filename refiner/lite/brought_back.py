@@ -11,6 +11,9 @@ import numpy as np
 from refiner.inputs import same_frame
 from refiner.lite.features import FeatureCache, Look, Picture, hash_of
 
+BOX = (0.2, 0.8)  # of each side
+SOFT = 0.01  # of the diagonal: σ of the box's rim
+
 
 def whole(look: Look, cache: FeatureCache) -> Look:
     """The photo as the edit."""
@@ -24,7 +27,7 @@ def partly(look: Look, cache: FeatureCache, seed: int) -> tuple[Look, float] | N
 
     The box is the same for the same images and seed. None where the photo cannot lie over the edit.
     """
-    name = hash_of("partly brought back", look.source.name, look.edited.name, seed)
+    name = hash_of("partly brought back", BOX, SOFT, look.source.name, look.edited.name, seed)
 
     def mix() -> tuple[np.ndarray, float]:
         return _mixed(look.source.pixels(), look.edited.pixels(), np.random.default_rng(int(name, 16)))
@@ -51,8 +54,8 @@ def _mixed(source: np.ndarray, edited: np.ndarray, random: np.random.Generator) 
 
 def _soft_box(height: int, width: int, random: np.random.Generator) -> np.ndarray:
     """A random box of a fifth to four fifths of each side, with a soft rim: float32, shape (height, width), 0..1."""
-    shares = random.uniform(0.2, 0.8, 2)
+    shares = random.uniform(*BOX, 2)
     left, top = (random.uniform(0, 1 - share) for share in shares)
     mask = np.zeros((height, width), np.float32)
     mask[int(top * height) : int((top + shares[1]) * height), int(left * width) : int((left + shares[0]) * width)] = 1
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.01 * float(np.hypot(height, width))))
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), SOFT * float(np.hypot(height, width))))

@@ -17,7 +17,7 @@ from scipy.optimize import nnls
 
 from editfhf.geometry import rasterise
 from editfhf.schema import DIMENSIONS, REGION_KINDS, Polygon
-from refiner.data import MAJORITY, Sample
+from refiner.data import Sample
 from refiner.lite.features import FeatureCache, Look, Picture, hash_of
 from refiner.lite.planes import PLANE_SIDE
 from refiner.lite.targets import CELL_SIDE, PARTS, Target
@@ -31,6 +31,8 @@ AROUND_OWN, AROUND_OTHERS = 0.5, 0.25  # share of parts around flaws of the one 
 ALL_FLAWS = 0.5  # share of those parts that take all flaws in, not some
 MOST_SOME = 3  # flaws
 BOX = (0.25, 0.8)  # of each side
+# All that a part is drawn by: what is kept on disk goes by it.
+RECIPE = (GROWN, SOFT, SMALLEST, LARGEST, AROUND_OWN, AROUND_OTHERS, ALL_FLAWS, MOST_SOME, BOX)
 FEWEST_PAIRS = 8  # to tell by what marks cost
 PartOf = Callable[[int, int], np.ndarray]  # height, width → float32, shape (height, width), 0..1
 
@@ -101,7 +103,7 @@ def compose(
     below, above = pair
     one, other = looks[below], looks[above]
     flaws = [[region["polygon"] for region in samples[n].regions if region["extent"] == "region"] for n in pair]
-    name = hash_of("composite", one.edited.name, other.edited.name, flaws, seed)
+    name = hash_of("composite", RECIPE, one.edited.name, other.edited.name, flaws, seed)
 
     def part(height: int, width: int) -> np.ndarray:
         return _part(flaws[0], flaws[1], height, width, np.random.default_rng(int(name, 16)))
@@ -134,9 +136,14 @@ def target_of(first: Target, second: Target, part: np.ndarray, moved: float, cos
     unexplained = [one.scores + cost @ _load(one.maps) for one in (first, second)]
     scores = (1 - moved) * unexplained[0] + moved * unexplained[1] - cost @ _load(maps)
     cells = cv2.resize(part, (CELL_SIDE, CELL_SIDE), interpolation=cv2.INTER_AREA)
-    regions = [*_mostly_in(first, 1 - cells), *_mostly_in(second, cells)]
+    stay, come = list(_mostly_in(first, 1 - cells)), list(_mostly_in(second, cells))
     whole = (1 - moved) * first.whole + moved * second.whole
-    types = [number for _, number, share in regions if share >= MAJORITY] + list(np.flatnonzero(whole >= MAJORITY))
+    agreed_share = max(first.agreed_share, second.agreed_share)
+    types = [
+        *(number for _, number, share in stay if share >= first.agreed_share),
+        *(number for _, number, share in come if share >= second.agreed_share),
+        *np.flatnonzero(whole >= agreed_share),
+    ]
     kinds = {int(KIND_OF_TYPE[number]) for number in types}
     presence = np.array([kind in kinds for kind in range(len(REGION_KINDS))], np.float32)
     return Target(
@@ -144,8 +151,9 @@ def target_of(first: Target, second: Target, part: np.ndarray, moved: float, cos
         presence,
         np.clip(scores, 0, 1).astype(np.float32),
         whole.astype(np.float32),
-        regions,
+        [*stay, *come],
         first.group,
+        agreed_share,
     )
 
 

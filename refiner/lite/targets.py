@@ -63,6 +63,7 @@ class Target:
     whole: np.ndarray
     regions: list[tuple[np.ndarray, int, float]]
     group: str
+    agreed_share: float
     looked: bool = True
 
     @property
@@ -75,7 +76,7 @@ class Target:
         """An image that nobody looked at, of which only is known how far it follows the instruction, 0..1."""
         scores = np.array([follows if name == FOLLOWS else np.nan for name in DIMENSIONS], np.float32)
         nothing = np.zeros(len(FLAW_TYPES), np.float32)
-        return cls(UNMARKED, np.zeros(len(REGION_KINDS), np.float32), scores, nothing, [], group, looked=False)
+        return cls(UNMARKED, np.zeros(len(REGION_KINDS), np.float32), scores, nothing, [], group, 1.0, looked=False)
 
     @classmethod
     def of(cls, sample: Sample) -> "Target":
@@ -96,6 +97,7 @@ class Target:
             whole,
             regions,
             sample.group,
+            sample.agreed_share,
         )
 
 

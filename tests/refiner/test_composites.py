@@ -1,14 +1,17 @@
 """Composites of two edits: what people said of both carries over, and the interval of a repair comes from them."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from editfhf.flaws import FLAW_TYPES
 from editfhf.schema import DIMENSIONS
+from refiner.data import Sample
 from refiner.lite.calibration import _fitted, _pair_errors, _Pairs, _presence_gate
 from refiner.lite.composites import Composite, compose, partners, target_of, worth
 from refiner.lite.expectation import expectations
@@ -33,7 +36,7 @@ def target(seed: int, regions: Sequence[tuple[slice, int, float]] = (), group: s
         masks.append((mask, number, share))
     marked = random.integers(0, 256, (2, PLANE_SIDE, PLANE_SIDE)).astype(np.uint8)
     scores = random.uniform(0.2, 0.9, len(DIMENSIONS)).astype(np.float32)
-    return Target(marked, np.zeros(2, np.float32), scores, np.zeros(len(FLAW_TYPES), np.float32), masks, group)
+    return Target(marked, np.zeros(2, np.float32), scores, np.zeros(len(FLAW_TYPES), np.float32), masks, group, 0.5)
 
 
 @pytest.mark.parametrize("cost", [NO_COST, np.array([[0.4, 0.3], [0.6, 0.8], [0.1, 0.4]])])
@@ -60,6 +63,27 @@ def test_marks_are_of_the_one_outside_the_part_and_of_the_other_inside():
     # The flaw on which people agreed went with the part; one in five marked the other.
     assert len(made.regions) == 1
     assert not made.presence.any()
+
+
+@pytest.mark.parametrize(("n_inspected", "support"), [(1, 1), (2, 1), (2, 2), (3, 1), (3, 2), (8, 3), (8, 4)])
+def test_a_flaw_is_there_by_the_same_rule_in_an_edit_and_in_a_composite(n_inspected, support):
+    region = {
+        "kind": "artifact", "flaw_type": FLAW_TYPES[ARTIFACT].id, "support": support, "extent": "region",
+        "polygon": TOP,
+    }  # fmt: skip
+    grey = io.BytesIO()
+    Image.fromarray(np.zeros((40, 40), np.uint8)).save(grey, "PNG")
+    maps = dict.fromkeys(("artifact", "editing_failure"), grey.getvalue())
+    sample = Sample(
+        "edit", "photo", b"", b"", "make the car red", "color_change", "attribute", "model",
+        dict.fromkeys(DIMENSIONS, 50.0), dict.fromkeys(DIMENSIONS, 5.0), [region], maps, n_inspected, n_inspected,
+    )  # fmt: skip
+    told = Target.of(sample)
+    clean = target(2)
+    everything = np.ones((PLANE_SIDE, PLANE_SIDE), np.float32)
+    assert sample.is_present("artifact") == bool(told.presence[0])
+    assert target_of(clean, told, everything, 1.0, NO_COST).presence.tolist() == told.presence.tolist()
+    assert target_of(told, clean, 0 * everything, 0.0, NO_COST).presence.tolist() == told.presence.tolist()
 
 
 def test_a_flaw_that_goes_gives_back_what_it_costs():
