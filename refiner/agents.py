@@ -153,5 +153,5 @@ class Evaluation(Protocol):
         ...
 
     def compare(self, before: Pair, after: Pair) -> Difference:
-        """The paired difference, with an interval that is calibrated on pairs of edits of one photo and task."""
+        """The paired difference of two edited images of one photo and instruction, with a calibrated interval."""
         ...
