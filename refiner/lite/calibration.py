@@ -22,9 +22,10 @@ from refiner.lite.targets import Target
 from refiner.matching import match
 
 FALSE_ALARMS = 0.05  # share of edits without a flaw that is everywhere that may be said to have one all the same
-MISS_COSTS = 2.0  # times a false alarm: that is looked at and left alone, what is not seen stays as it is
-# Standard deviations: 84 % of a normal distribution lie above minus that. Of the levels tried on a rehearsal's
-# validation photos about the lowest with which the loop harms fewer than one flawed edit in twenty.
+SENSITIVITY_WEIGHT = 2.0  # of the share of flaws found, that of clean edits left alone weighing 1: see `_presence_gate`
+# Standard deviations: 84 % of a normal distribution lie above minus that; of candidates that are chosen for what is
+# predicted, fewer. Chosen on a rehearsal's validation photos, with an editor that makes few flaws: of the levels tried
+# about the lowest with which the loop harmed fewer than one flawed edit in twenty there.
 CONFIDENCE = 1.0
 MATCHED = 0.5  # intersection over union of a region that was found
 THRESHOLDS = np.round(np.arange(0.1, 0.65, 0.05), 2)  # share of people, from which a pixel belongs to a region
@@ -113,9 +114,9 @@ def calibrate(
 def _presence_gate(seen: np.ndarray, samples: Sequence[Sample], kind: str) -> float:
     """The presence that parts edits on which people agree on a flaw from those on which no two people do.
 
-    The threshold with the largest sum of both shares that it gets right, a flaw counting `MISS_COSTS` times (Youden's
-    index, Cancer 1950, with the weights of Perkins and Schisterman, Am. J. Epidemiology 163(7), 2006); half way between
-    two edits. What one person in two marked is left out: neither is right there.
+    The threshold with the largest weighted sum of both shares that it gets right (Youden's index, Cancer 1950; here
+    weighted, as what is not shown stays as it is, and a false alarm is looked at and left alone); half way between two
+    edits. What one person in two marked is left out: neither is right there.
     """
     there = np.array([one.is_present(kind) for one in samples])
     absent = np.array([not one.is_marked(kind) for one in samples])
@@ -123,9 +124,8 @@ def _presence_gate(seen: np.ndarray, samples: Sequence[Sample], kind: str) -> fl
         return 0.5
     values = np.unique(seen)
     thresholds = np.concatenate([[0.0], (values[1:] + values[:-1]) / 2, [1.0]])
-    right = MISS_COSTS * (seen[there][:, None] >= thresholds).mean(axis=0) + (seen[absent][:, None] < thresholds).mean(
-        axis=0
-    )
+    found, left_alone = seen[there][:, None] >= thresholds, seen[absent][:, None] < thresholds
+    right = SENSITIVITY_WEIGHT * found.mean(axis=0) + left_alone.mean(axis=0)
     return float(thresholds[int(np.argmax(right))])
 
 
@@ -168,12 +168,13 @@ class _Pairs:
 
     Attributes:
         errors: shape (n, 3), points of 100: predicted minus told difference of each dimension.
-        people: shape (n, 3), points²: variance of the told difference.
+        told: shape (n, 3), points²: variance of the told difference that is no error of the prediction (people's own
+            scatter) minus such that the prediction shares with it (a composite's doubt).
         distance: shape (n,), ΔE, see `planes.edit_distance`.
     """
 
     errors: np.ndarray
-    people: np.ndarray
+    told: np.ndarray
     distance: np.ndarray
 
 
@@ -199,7 +200,7 @@ def _pairs_with_composites(
     composites: Sequence[Composite],
     composed: Sequence[PairFeatures],
 ) -> _Pairs:
-    """Each composite beside the edit that most of it is of: as a repair beside what it repairs."""
+    """Each composite beside the edit under its part: as a repair that did the edit again beside what it repairs."""
     below, above = (np.array([getattr(one, side) for one in composites], int) for side in ("below", "above"))
     if not len(composites):
         return _Pairs(np.zeros((0, len(DIMENSIONS))), np.zeros((0, len(DIMENSIONS))), np.zeros(0))
@@ -209,7 +210,9 @@ def _pairs_with_composites(
     variance = _variance_of_people(samples)
     distance = [edit_distance(seen.planes, features[one].planes) for seen, one in zip(composed, below, strict=True)]
     errors = (scores - judged[below]) - (wanted - told[below])
-    return _Pairs(errors, moved**2 * (variance[below] + variance[above]), np.array(distance))
+    # The network learned from labels made in the same way: their doubt is not in its errors, and is put there.
+    doubt = 100 * np.stack([one.doubt for one in composites])
+    return _Pairs(errors, moved**2 * (variance[below] + variance[above]) - doubt**2, np.array(distance))
 
 
 def _variance_of_people(samples: Sequence[Sample]) -> np.ndarray:
@@ -220,7 +223,8 @@ def _pair_errors(edits: _Pairs, repairs: _Pairs, spread: np.ndarray) -> dict[str
     """How far the difference of two images' scores may be off, given how different the two look.
 
     The model: variance of the error = people's own scatter + floor² + (growth × distance)², by non-negative least
-    squares. Over composites, which are made as repairs are, where there are enough; else over pairs of edits.
+    squares. Over composites, nearest to repairs of all that people judged, where there are enough; else over pairs of
+    edits. A repair by inpainting is like neither.
 
     Args:
         spread: shape (3,), points of 100: the error of two scores that have nothing in common; used where there is no
@@ -231,16 +235,16 @@ def _pair_errors(edits: _Pairs, repairs: _Pairs, spread: np.ndarray) -> dict[str
         floors = {"mean": float(spread.mean()), **dict(zip(DIMENSIONS, map(float, spread), strict=True))}
         return {name: PairError(floor=floor, growth=0.0) for name, floor in floors.items()}
     # People's errors in three dimensions are taken for independent.
-    found = {"mean": _fitted(pairs.errors.mean(axis=1), pairs.people.sum(axis=1) / 9, pairs.distance)}
+    found = {"mean": _fitted(pairs.errors.mean(axis=1), pairs.told.sum(axis=1) / 9, pairs.distance)}
     for number, name in enumerate(DIMENSIONS):
-        found[name] = _fitted(pairs.errors[:, number], pairs.people[:, number], pairs.distance)
+        found[name] = _fitted(pairs.errors[:, number], pairs.told[:, number], pairs.distance)
     return found
 
 
-def _fitted(errors: np.ndarray, people: np.ndarray, distance: np.ndarray) -> PairError:
+def _fitted(errors: np.ndarray, told: np.ndarray, distance: np.ndarray) -> PairError:
     # Pairs far apart scatter more: they count less, or they would decide alone how near ones are taken.
     weight = 1 / (distance**2 + TYPICAL_DISTANCE**2)
-    above = np.maximum(errors**2 - people, -(SMALLEST_NOISE**2))
+    above = np.maximum(errors**2 - told, -(SMALLEST_NOISE**2))
     design = np.stack([np.ones_like(distance), distance**2], axis=1)
     solved, _ = nnls(design * weight[:, None], above * weight)
     floor, growth = np.sqrt(solved)

@@ -1,9 +1,11 @@
-"""Edits that nobody made: one edit with a part of another of the same photo and instruction, as a repair makes them.
+"""Edits that nobody made: one edit with a part of another of the same photo and instruction, as when a repair does
+again what was asked.
 
 What people said of both carries over. Their marks outside the part are those of the one, inside those of the other
-(CutMix; Yun et al., ICCV 2019), which is no guess here. The scores lose what the marks cost that come, and gain what
-those cost that go (`worth`); of what marks do not explain they have as much from the other edit as of the difference
-between the two lies in the part. With the whole of the other edit they are that edit's very scores.
+(CutMix; Yun et al., ICCV 2019); what the cut itself spoils, nobody marked. The scores lose what the marks cost that
+come, and gain what those cost that go (`worth`); of what marks do not explain, they have as much from the other edit as
+of the difference between the two lies in the part. With the whole of the other edit they are that edit's very scores; in
+between they are a guess, and `Composite.doubt` says how good a one.
 """
 
 from collections import defaultdict
@@ -42,8 +44,10 @@ class Composite:
     """An edit with a part of another.
 
     Attributes:
-        below: the number of the edit that most of it is of.
+        below: the number of the edit that is under the part; above: of the one that the part is of.
         moved: the share of the difference between both edits that lies in the part, 0..1.
+        doubt: shape (3,), the standard deviation of the target's scores, of 0..1: as if what marks do not explain were
+            of one place, which lies in the part with the probability `moved`.
     """
 
     below: int
@@ -51,6 +55,7 @@ class Composite:
     look: Look
     target: Target
     moved: float
+    doubt: np.ndarray
 
 
 def partners(groups: Sequence[str]) -> dict[int, list[int]]:
@@ -69,7 +74,8 @@ def worth(targets: Sequence[Target]) -> np.ndarray:
     """What marks cost: float64, shape (3, 2), ≥ 0, scores of 0..1 for each unit of √(mean of a kind's map).
 
     By non-negative least squares over the differences of edits of one photo and instruction. The root, since a small
-    flaw costs more than its area: the same as in the pooling of the true quality, and no worse a fit than the mean.
+    flaw costs more than its area; simulated people rate by a truth that pools by the same root, so in a rehearsal it is
+    right by construction.
     """
     pairs = [(below, above) for below, some in partners([one.group for one in targets]).items() for above in some]
     if len(pairs) < FEWEST_PAIRS:
@@ -123,7 +129,9 @@ def compose(
         return None
     look = Look(one.source, Picture(name, mixed), one.expectation)
     cache.prepare(look)
-    return Composite(below, above, look, target_of(targets[below], targets[above], known["part"], moved, cost), moved)
+    target = target_of(targets[below], targets[above], known["part"], moved, cost)
+    left, right = (unexplained(targets[number], cost) for number in pair)
+    return Composite(below, above, look, target, moved, np.abs(right - left) * np.sqrt(moved * (1 - moved)))
 
 
 def target_of(first: Target, second: Target, part: np.ndarray, moved: float, cost: np.ndarray) -> Target:
@@ -133,8 +141,7 @@ def target_of(first: Target, second: Target, part: np.ndarray, moved: float, cos
         part: float32, shape (PLANE_SIDE, PLANE_SIDE), 0..1. moved: see `Composite`. cost: see `worth`.
     """
     maps = first.maps * (1 - part) + second.maps * part
-    unexplained = [one.scores + cost @ _load(one.maps) for one in (first, second)]
-    scores = (1 - moved) * unexplained[0] + moved * unexplained[1] - cost @ _load(maps)
+    scores = (1 - moved) * unexplained(first, cost) + moved * unexplained(second, cost) - cost @ _load(maps)
     cells = cv2.resize(part, (CELL_SIDE, CELL_SIDE), interpolation=cv2.INTER_AREA)
     stay, come = list(_mostly_in(first, 1 - cells)), list(_mostly_in(second, cells))
     whole = (1 - moved) * first.whole + moved * second.whole
@@ -155,6 +162,11 @@ def target_of(first: Target, second: Target, part: np.ndarray, moved: float, cos
         first.group,
         agreed_share,
     )
+
+
+def unexplained(target: Target, cost: np.ndarray) -> np.ndarray:
+    """What the scores would be without marks: shape (3,), about 0..1."""
+    return np.asarray(target.scores + cost @ _load(target.maps))
 
 
 def _load(maps: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from editfhf.schema import DIMENSIONS, REGION_KINDS, Polygon
 from refiner.agents import Difference, FoundRegion, Pair, Perceived, RepairStep, Scores
 from refiner.lite.backbone import image_features
 from refiner.lite.calibration import CONFIDENCE, Calibration
+from refiner.lite.expectation import expectations, likely_task
 from refiner.lite.features import features_of_pair
 from refiner.lite.kernel import KernelScores
 from refiner.lite.network import Batch, LiteNetwork, Output
@@ -114,9 +115,9 @@ class LiteModel:
         self._require("reasoning")
         return self._name(self._output(pair), polygon, REGION_KINDS.index(kind))
 
-    def plan(self, pair: Pair, regions: Sequence[FoundRegion]) -> list[RepairStep]:  # noqa: ARG002
+    def plan(self, pair: Pair, regions: Sequence[FoundRegion]) -> list[RepairStep]:
         """See `planning.make_plan`."""
-        return make_plan(regions)
+        return make_plan(regions, likely_task(expectations([pair.instruction])[0]))
 
     # Evaluation
 

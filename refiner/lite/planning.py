@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from refiner.agents import FoundRegion, Operation, RepairStep
 
-# What was damaged or changed without being asked comes back from the photo; what was not done is done again.
-_BACK: tuple[Operation, ...] = ("restore_source", "reapply", "inpaint")
+# What was damaged or changed without being asked comes back from the photo; what was not done is done again. Filling
+# from the surroundings is for what was to go: elsewhere it takes away the thing together with its flaw.
+_BACK: tuple[Operation, ...] = ("restore_source", "reapply")
 _AGAIN: tuple[Operation, ...] = ("reapply", "restore_source")
-MOST_OPERATIONS = len(_BACK)
 OPERATIONS_OF: dict[str, tuple[Operation, ...]] = {
     "not_edited": ("reapply",),
     "partly_edited": ("reapply",),
@@ -16,10 +16,9 @@ OPERATIONS_OF: dict[str, tuple[Operation, ...]] = {
     "wrong_text": _AGAIN,
     "wrong_style": ("reapply",),
     "over_edited": _AGAIN,
-    "wrong_target": ("restore_source", "reapply"),
-    "unintended_change": ("restore_source", "reapply"),
-    "identity_lost": ("restore_source", "reapply"),
 }
+REMOVALS = ("object_remove", "text_remove")  # tasks
+MOST_OPERATIONS = 3
 WORDS = {
     "restore_source": "bring the photo back",
     "inpaint": "fill from the surroundings",
@@ -27,12 +26,19 @@ WORDS = {
 }
 
 
-def make_plan(regions: Sequence[FoundRegion]) -> list[RepairStep]:
+def make_plan(regions: Sequence[FoundRegion], task: str) -> list[RepairStep]:
     """Steps in the order in which they are tried: many flaws at once, the whole frame anew, then flaw by flaw.
 
     Args:
         regions: the most certain first.
+        task: that the instruction is most like.
     """
+
+    def operations_of(region: FoundRegion) -> tuple[Operation, ...]:
+        """What may mend a flaw, the likeliest first."""
+        operations = OPERATIONS_OF.get(region.flaw_type, _BACK)
+        return ("inpaint", *operations) if task in REMOVALS else operations
+
     placed = [region for region in regions if region.polygon]
     steps = []
     if len(placed) > 1:
@@ -50,11 +56,6 @@ def make_plan(regions: Sequence[FoundRegion]) -> list[RepairStep]:
             _step(operations_of(region)[rank], [region]) for region in placed if rank < len(operations_of(region))
         ]
     return _without_doubles(steps)
-
-
-def operations_of(region: FoundRegion) -> tuple[Operation, ...]:
-    """What may mend a flaw, the likeliest first."""
-    return OPERATIONS_OF.get(region.flaw_type, _BACK)
 
 
 def _step(operation: Operation, regions: Sequence[FoundRegion], otherwise: str = "") -> RepairStep:

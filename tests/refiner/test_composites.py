@@ -193,7 +193,7 @@ def test_what_people_scatter_is_not_the_networks_error():
     assert found.at(5.0) == pytest.approx(10, rel=0.05)
 
 
-def test_a_flaw_that_is_missed_weighs_twice_a_false_alarm():
+def test_the_share_of_flaws_found_weighs_twice():
     class Said(SimpleNamespace):
         def is_present(self, _):
             return self.there
