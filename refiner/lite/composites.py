@@ -4,8 +4,8 @@ again what was asked.
 What people said of both carries over. Their marks outside the part are those of the one, inside those of the other
 (CutMix; Yun et al., ICCV 2019); what the cut itself spoils, nobody marked. The scores lose what the marks cost that
 come, and gain what those cost that go (`worth`); of what marks do not explain, they have as much from the other edit as
-of the difference between the two lies in the part. With the whole of the other edit they are that edit's very scores; in
-between they are a guess, and `Composite.doubt` says how good a one.
+of the difference between the two lies in the part. With the whole of the other edit they are that edit's very scores;
+in between they are a guess, and `Composite.doubt` says how good a one.
 """
 
 from collections import defaultdict
