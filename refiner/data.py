@@ -63,7 +63,7 @@ class Sample:
         scores: dimension → MOS, 0..100 (None where nobody rated); deviations: of people's ratings around it.
         regions: consensus regions, as in the dataset; maps: kind → encoded 8-bit grey image, or None.
         n_raters: whose ratings the scores are of; n_inspected: who looked for flaws, the denominator of every share.
-        group: edits of one photo and task share it.
+        group: edits of one photo by one instruction share it.
     """
 
     edit_id: str
@@ -83,7 +83,7 @@ class Sample:
 
     @property
     def group(self) -> str:
-        return f"{self.source_id}/{self.task}"
+        return f"{self.source_id}/{self.instruction}"
 
     @property
     def is_judged(self) -> bool:
