@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whenever the process dies."""
+"""Files and folders that are whole or not there, whenever the process dies."""
 
 import os
 import secrets
@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from editfhf.errors import BadInput
 
 
 @contextmanager
@@ -25,8 +27,38 @@ def whole_file(path: Path, mode: int = 0o644) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder` that takes its place when the block ends well, and that of what was there.
+
+    Raises:
+        BadInput: no folder can be made there.
+    """
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _folder_beside(folder)
+    except OSError as error:
+        raise BadInput(f"{folder} cannot be written ({error.strerror}).", mend="Choose another folder.") from error
+    try:
+        temporary.chmod(0o755)
+        yield temporary
+        if folder.is_dir():
+            earlier = _folder_beside(folder)
+            folder.replace(earlier)
+            temporary.replace(folder)
+            shutil.rmtree(earlier)
+        else:
+            temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _folder_beside(folder: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Remove what `whole_file` and `oracle.write` left behind when they were killed. Only while holding the lock."""
+    """Remove what `whole_…` above and `oracle.write` left when they were killed. Only while holding the lock."""
     for path in list(folder.rglob(".*.tmp")):
         if path.is_dir():
             shutil.rmtree(path)

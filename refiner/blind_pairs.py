@@ -9,8 +9,6 @@ OUT/
 ```
 """
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +17,12 @@ import numpy as np
 from PIL import Image
 
 from editfhf.errors import BadInput, JobFailed
+from editfhf.files import whole_folder
 from refiner.agents import Pair
 from refiner.data import read_samples
-from refiner.measures.loop import stratified
-from refiner.preferences import KEY_FILE, PAIRS_FILE, Key, KeyOfEdit, hash_of
+from refiner.inputs import pixels_hash
+from refiner.measures.loop import to_refine
+from refiner.preferences import KEY_FILE, PAIRS_FILE, Key, KeyOfEdit
 from refiner.scoring import write_rows
 from refiner.trace import RefineTrace
 
@@ -63,9 +63,10 @@ def write_pairs(
         BadInput: no such dataset, or `out` is there and not empty, or cannot be written.
         JobFailed: no edit was changed.
     """
-    samples = stratified(read_samples(dataset, "test"), limit, seed)
-    temporary = _begin(out)
-    try:
+    samples = to_refine(read_samples(dataset, "test"), [editor], limit, seed)
+    require_free(out)
+    with whole_folder(out) as temporary:
+        (temporary / HAND_OUT / IMAGES).mkdir(parents=True)
         random = np.random.default_rng(seed)
         edits: list[KeyOfEdit] = []
         rows: list[dict[str, str]] = []
@@ -75,7 +76,7 @@ def write_pairs(
             after = refine(pair).best
             name = "" if np.array_equal(pair.edited, after) else f"pair-{len(rows) + 1:03}"
             side = ("left", "right")[random.integers(2)] if name else ""
-            hashes = {"before_sha256": hash_of(pair.edited), "after_sha256": hash_of(after)}
+            hashes = {"before_sha256": pixels_hash(pair.edited), "after_sha256": pixels_hash(after)}
             edits.append(KeyOfEdit.model_validate({"edit_id": sample.edit_id, "pair": name, "after": side, **hashes}))
             if name:
                 rows.append(_row(temporary / HAND_OUT, name, pair, after, side, random))
@@ -88,9 +89,7 @@ def write_pairs(
         write_rows(temporary / HAND_OUT / PAIRS_FILE, rows, COLUMNS)
         key = Key(dataset=Path(dataset).resolve().name, run=run, editor=editor, seed=seed, edits=edits)
         (temporary / KEY_FILE).write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        temporary.replace(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        require_free(out)  # still: refining takes long, and what is there would be replaced
     return PairCounts(len(samples), len(rows), len(samples) - len(rows))
 
 
@@ -104,19 +103,6 @@ def require_free(out: Path) -> None:
         raise BadInput(
             f"{out} is there already.", mend="Choose another folder with -o: people may have filled this one."
         )
-
-
-def _begin(out: Path) -> Path:
-    """A temporary folder beside `out`."""
-    require_free(out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".tmp", dir=out.parent))
-    except OSError as error:
-        raise BadInput(f"{out} cannot be written ({error.strerror}).", mend="Choose another folder.") from error
-    temporary.chmod(0o755)
-    (temporary / HAND_OUT / IMAGES).mkdir(parents=True)
-    return temporary
 
 
 def _row(

@@ -1,5 +1,6 @@
 """A source photo, an edited image of it and an instruction, checked: what every agent may rely on."""
 
+import hashlib
 import io
 import logging
 import re
@@ -80,6 +81,13 @@ def language_note(instruction: str) -> str:
     if others < 2 or others <= len(ENGLISH.findall(text)):
         return ""
     return "The instruction seems not to be English, the language that the text model reads: trust the result less."
+
+
+def pixels_hash(image: np.ndarray) -> str:
+    """The sha-256 of an image's shape and pixels, in hex: the same whatever wrote the file."""
+    digest = hashlib.sha256(repr(image.shape).encode())
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()
 
 
 def same_frame(first: np.ndarray, second: np.ndarray) -> bool:

@@ -6,7 +6,6 @@ no better, and each alone is taken for better with a probability of p, independe
 How many that are called better truly are is measured (`refiner.benchmark`).
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ import numpy as np
 
 from editfhf.errors import BadInput
 from refiner.agents import Action, Difference, Evaluation, Pair, Perception, Reasoning, RepairStep
+from refiner.inputs import pixels_hash
 from refiner.trace import AGENTS, Attempt, RefineTrace, TraceStep
 
 Arguments = ParamSpec("Arguments")
@@ -127,7 +127,7 @@ def _try_steps(
         if image is None:
             attempts.append(Attempt(step, None, "It cannot be done on this image."))
             continue
-        if _hash(image) == _hash(current.edited):
+        if pixels_hash(image) == pixels_hash(current.edited):
             attempts.append(Attempt(step, None, "It changes nothing."))
             continue
         candidate = replace(current, edited=image)
@@ -162,12 +162,8 @@ def _why_not(mean: float, half_width: float) -> str:
 
 
 def _position(image: np.ndarray, images: Sequence[np.ndarray]) -> int | None:
-    wanted = _hash(image)
-    return next((number for number, one in enumerate(images) if _hash(one) == wanted), None)
-
-
-def _hash(image: np.ndarray) -> bytes:
-    return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).digest()
+    wanted = pixels_hash(image)
+    return next((number for number, one in enumerate(images) if pixels_hash(one) == wanted), None)
 
 
 class _Timed:

@@ -1,6 +1,5 @@
 """What people chose blindly between an edit before and after refining, from the images of `refiner.blind_pairs`."""
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from editfhf.errors import BadInput, first_line
 from editfhf.sheet import read_sheet
+from refiner.inputs import pixels_hash
 
 KEY_FILE, PAIRS_FILE = "key.json", "pairs.csv"
 CHOICES = ("left", "right", "tie")
@@ -23,7 +23,7 @@ class KeyOfEdit(BaseModel):
     Attributes:
         pair: its name in `pairs.csv`; "" where refining changed nothing, so that nobody had to be asked.
         after: the side of the image after refining.
-        before_sha256, after_sha256: `hash_of` both images.
+        before_sha256, after_sha256: `pixels_hash` of both images.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -54,7 +54,7 @@ class Preferences:
 
     Attributes:
         folder: where it was read.
-        votes: edit id → mean vote, −1 (before) to 1 (after); 0 where refining had changed nothing.
+        votes: edit id → mean vote, −1 (before) to 1 (after), of edits that refining had changed and people looked at.
         n_people, n_edits: how many chose, on how many edits.
     """
 
@@ -65,24 +65,19 @@ class Preferences:
     n_edits: int
 
     def vote_on(self, edit_id: str, before: np.ndarray, after: np.ndarray) -> float | None:
-        """The mean vote on an edit; None where nobody was asked or nobody answered.
+        """The mean vote on an edit; None where nothing was changed, nobody was asked or nobody answered.
 
         Raises:
             BadInput: the images are not those that people saw.
         """
         saw = next((one for one in self.key.edits if one.edit_id == edit_id), None)
-        if saw is not None and (hash_of(before), hash_of(after)) != (saw.before_sha256, saw.after_sha256):
+        if saw is not None and (pixels_hash(before), pixels_hash(after)) != (saw.before_sha256, saw.after_sha256):
             raise BadInput(
                 f"The preferences in {self.folder} are about another run: people saw what {self.key.run} made with the "
                 f"editor {self.key.editor}, and of edit {edit_id} another image is made now.",
                 mend="Measure that run with that editor, or ask people anew: `editfhf pairs`.",
             )
         return self.votes.get(edit_id)
-
-
-def hash_of(image: np.ndarray) -> str:
-    """The sha-256 of an image's shape and pixels, in hex: the same whatever wrote the file."""
-    return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 def read_preferences(folder: Path, known: Iterable[str]) -> Preferences:
@@ -112,8 +107,7 @@ def read_preferences(folder: Path, known: Iterable[str]) -> Preferences:
             f"{folder} holds nobody's preferences.",
             mend=f"Put everyone's filled copy of {PAIRS_FILE} there, beside {KEY_FILE}.",
         )
-    means = {one.edit_id: 0.0 for one in key.edits if not one.pair}
-    means |= {edit_id: float(np.mean(some)) for edit_id, some in votes.items()}
+    means = {edit_id: float(np.mean(some)) for edit_id, some in votes.items()}
     return Preferences(folder, key, means, sum(bool(copy) for copy in copies), len(votes))
 
 

@@ -2,8 +2,6 @@
 
 import io
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +12,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from editfhf.errors import BadInput
+from editfhf.files import whole_folder
 from editfhf.photo_file import DECODE_ERRORS
 from refiner.agents import Difference, FoundRegion, RepairStep, Scores
 
@@ -125,13 +124,7 @@ class RefineTrace:
 
         folder = Path(folder)
         _refuse_to_overwrite(folder)
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
-        except OSError as error:
-            raise BadInput(f"{folder} cannot be written ({error.strerror}).", mend="Choose another folder.") from error
-        try:
-            temporary.chmod(0o755)
+        with whole_folder(folder) as temporary:
             _write_png(temporary / SOURCE_FILE, self.source)
             for number, image in enumerate(self.images):
                 _write_png(temporary / _image_file(number), image)
@@ -141,15 +134,6 @@ class RefineTrace:
                     _write_png(temporary / _map_file(step.iteration, kind), np.rint(values * 255).astype(np.uint8))
             (temporary / PAGE_FILE).write_text(page_of(self), encoding="utf-8")
             (temporary / TRACE_FILE).write_text(_Stored.of(self).model_dump_json(indent=1) + "\n", encoding="utf-8")
-            if folder.is_dir():
-                earlier = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
-                folder.replace(earlier)
-                temporary.replace(folder)
-                shutil.rmtree(earlier)
-            else:
-                temporary.replace(folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return folder
 
     @classmethod

@@ -5,15 +5,13 @@ A backend brings a `Trainee`: it knows its network, losses and metrics, and noth
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 import filelock
 import numpy as np
-import torch
 
 from editfhf import __version__
 from editfhf.errors import BadInput, JobFailed
@@ -31,9 +29,9 @@ from refiner.runs import (
     write_json,
     write_weights,
 )
+from refiner.threads import THREADS, fixed_threads
 
 CHECKPOINT, LOCK = "checkpoint", ".lock"
-THREADS = 2  # of the processor: what a laptop has to spare; more give other bits, and little speed at this size
 Tensors = dict[str, np.ndarray]
 Report = Callable[[str, int, int, Mapping[str, float]], None]
 
@@ -103,17 +101,6 @@ def train(
             (out / LOCK).unlink()
             out.rmdir()
         raise
-
-
-@contextmanager
-def fixed_threads(number: int) -> Iterator[None]:
-    """The same number of threads whoever works, and whenever: sums in another order differ in their last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _train(

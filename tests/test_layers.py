@@ -1,6 +1,8 @@
 """An import may only point down: refiner → generators, annotation, analysis → editfhf; never sideways, never up."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,15 @@ def test_only_simulation_and_generation_know_the_oracle():
     }
     unexpected = {reader for reader in readers - ORACLE_READERS if not reader.startswith("generators/procedural/")}
     assert not unexpected
+
+
+def test_a_trained_run_is_used_without_what_trains_it():
+    command = """
+import sys
+import refiner.lite.model
+assert not {"refiner.train", "refiner.lite.trainee"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", command], cwd=ROOT, check=True)
 
 
 def test_the_folders_are_those_of_the_wheel():

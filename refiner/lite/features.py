@@ -1,16 +1,13 @@
 """Features of pairs, worked out once and kept under the hash of what they were worked out from."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import platformdirs
-import torch
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -20,14 +17,12 @@ from refiner.lite.backbone import SIDE, Weights, image_backbone, image_features
 from refiner.lite.expectation import Expectation, expectations
 from refiner.lite.kernel import summarise
 from refiner.lite.planes import compare, statistics
-from refiner.train import THREADS, fixed_threads
+from refiner.threads import fixed_threads
 
 VERSION = f"lite0-{SIDE}-3"  # raise the last number when what is kept here changes
 HELD_BYTES = 4 * 2**30  # of features that one cache holds in memory; what is beyond is read from its files each time
 Kept = dict[str, np.ndarray]
 Pixels = Callable[[], np.ndarray]  # uint8, shape (height, width, 3), RGB
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +133,6 @@ class FeatureCache:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.safetensors"
-
-
-def in_parallel(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """The results of `work` on each item, in order, on several threads with a processor each."""
-    with fixed_threads(1), ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        yield from pool.map(work, items)
 
 
 def hash_of(*parts: object) -> str:

@@ -1,6 +1,5 @@
 """The three trained agents of the lite backend: one forward pass of one network serves all of them."""
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,19 +14,19 @@ from editfhf.errors import BadInput
 from editfhf.flaws import FLAW_TYPES
 from editfhf.schema import DIMENSIONS, REGION_KINDS, Polygon
 from refiner.agents import Difference, FoundRegion, Pair, Perceived, RepairStep, Scores
+from refiner.inputs import pixels_hash
 from refiner.lite.backbone import image_features
 from refiner.lite.calibration import CONFIDENCE, Calibration
 from refiner.lite.expectation import expectations, likely_task
 from refiner.lite.features import features_of_pair
 from refiner.lite.kernel import KernelScores
-from refiner.lite.network import Batch, LiteNetwork, Output
+from refiner.lite.network import Batch, LiteNetwork, Output, size_of
 from refiner.lite.planes import edit_distance
 from refiner.lite.planning import make_plan
 from refiner.lite.reasons import composed_reason, retrieved_reason
 from refiner.lite.regions import regions_of_map
 from refiner.lite.targets import soft_mask
 from refiner.lite.terms import KIND_OF_TYPE, within_kind
-from refiner.lite.trainee import size_of
 from refiner.runs import CALIBRATION_FILE, RunRecord, read_json, read_run, read_weights
 
 # Pairs, of 0.6 MB whatever the images' size: perception, reasoning and evaluation of one image share one forward pass.
@@ -148,8 +147,8 @@ class LiteModel:
         return self._seen(pair)[0]
 
     def _seen(self, pair: Pair) -> tuple[Output, np.ndarray]:
-        photo = _pixels_hash(pair.source)
-        key = (photo, _pixels_hash(pair.edited), pair.instruction)
+        photo = pixels_hash(pair.source)
+        key = (photo, pixels_hash(pair.edited), pair.instruction)
         seen = self._outputs.get(key)
         if seen is None:
             source = self._sources.get(photo)
@@ -193,13 +192,6 @@ class LiteModel:
     def _require(self, agent: str) -> None:
         if agent not in self.record.config.agents:
             raise BadInput(f"This run was trained without its {agent} agent.", mend="Train it with `--agent all`.")
-
-
-def _pixels_hash(image: np.ndarray) -> str:
-    """Of the shape and the pixels: an array that was changed in place, or another at the same address, is another."""
-    digest = hashlib.sha256(repr(image.shape).encode())
-    digest.update(np.ascontiguousarray(image).data)
-    return digest.hexdigest()
 
 
 def _remember(store: OrderedDict[Any, Any], key: Any, value: Any) -> None:

@@ -14,6 +14,7 @@ from refiner.lite.backbone import STAGES, TEXT_WIDTH
 from refiner.lite.features import PairFeatures
 from refiner.lite.kernel import KernelScores
 from refiner.lite.planes import NAMES, PLANE_SIDE, STATISTICS
+from refiner.runs import TrainConfig
 
 TEXT_CHANNELS = 64
 NARROW = 8  # channels of the last layers, at the maps' own resolution
@@ -36,6 +37,11 @@ class NetworkSize:
     text: int
     use_instruction: bool = True
     use_source: bool = True
+
+
+def size_of(config: TrainConfig, text: int) -> NetworkSize:
+    """The size of the network that a configuration asks for."""
+    return NetworkSize(config.channels, text, config.use_instruction, config.use_source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,14 @@ from refiner.lite.backbone import TEXT_WIDTH
 from refiner.lite.calibration import calibrate
 from refiner.lite.composites import Composite, compose, partners, worth
 from refiner.lite.expectation import Expectation, expectations
-from refiner.lite.features import FeatureCache, Look, Picture, in_parallel
+from refiner.lite.features import FeatureCache, Look, Picture
 from refiner.lite.kernel import KernelScores
 from refiner.lite.metrics import measure
-from refiner.lite.network import Batch, LiteNetwork, NetworkSize
+from refiner.lite.network import Batch, LiteNetwork, size_of
 from refiner.lite.targets import FOLLOWS, Target, collate, flip
 from refiner.lite.terms import WEIGHTS, terms
 from refiner.runs import TrainConfig
+from refiner.threads import in_parallel
 from refiner.train import Report, Tensors
 
 WARM_UP = 0.15  # share of all steps in which the learning rate rises
@@ -257,11 +258,6 @@ class LiteTrainee:
         composites = self._judged_composites
         composed = Lazy(len(composites), lambda number: self._cache.features(composites[number].look))
         return calibrate(self.averaged, validation, self._validation, self._samples, composites, composed)
-
-
-def size_of(config: TrainConfig, text: int) -> NetworkSize:
-    """The size of the network that a configuration asks for."""
-    return NetworkSize(config.channels, text, config.use_instruction, config.use_source)
 
 
 def _rate(progress: float) -> float:

@@ -13,9 +13,10 @@ from refiner.data import Lazy, open_samples, read_samples
 from refiner.lite import brought_back, features
 from refiner.lite.backbone import image_features
 from refiner.lite.expectation import expectations
-from refiner.lite.features import FeatureCache, Look, Picture, in_parallel
+from refiner.lite.features import FeatureCache, Look, Picture
 from refiner.lite.planes import compare, edit_distance
 from refiner.lite.targets import CELL_SIDE, PLANE_SIDE, Target, collate, soft_mask
+from refiner.threads import in_parallel
 from refiner.train import train
 from tests.factories import photo
 from tests.refiner.conftest import QUICK
