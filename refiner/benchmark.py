@@ -5,7 +5,6 @@ rehearsal knows that; by a second evaluator (`refiner.judge`); by people who cho
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,11 +19,12 @@ from refiner.data import Sample, people_of, read_samples
 from refiner.judge import EndpointJudge, Judge, SecondEvaluator, Values
 from refiner.lite.reasons import MOST_REASONS, reasons_of
 from refiner.loop import OnCompared
-from refiner.measures.entries import ALL, Entry, Figure, Sampling
+from refiner.measures.entries import ALL, ORACLE, VOTERS, Entry, Sampling
 from refiner.measures.evaluation import EvaluationMeasures, ratings_of
-from refiner.measures.loop import VOTERS, LoopMeasures, images_of, stratified
-from refiner.measures.perception import ORACLE, PerceptionMeasures
+from refiner.measures.loop import LoopMeasures, images_of, to_refine
+from refiner.measures.perception import PerceptionMeasures
 from refiner.measures.reasoning import ReasoningMeasures
+from refiner.measures.result import BenchmarkResult
 from refiner.measures.truth import TruthOfEdit, Truths
 from refiner.preferences import Preferences, read_preferences
 from refiner.refiner import Refiner
@@ -46,69 +46,6 @@ class Subject(Protocol):
     def refine_pair(self, pair: Pair, *, on_compared: OnCompared | None = None) -> RefineTrace: ...
 
 
-@dataclass(frozen=True)
-class BenchmarkResult:
-    """What came of it.
-
-    Attributes:
-        dataset, run: the names of their folders or repositories; a path would be of this machine alone.
-        marks: what has to be declared before any number, such as simulated people.
-        judges: who judged the loop → how far to trust it.
-        notes: what else a reader must know.
-        counts: of edits, photos, edits refined and so on.
-        predictions: dimension → (predicted, told by people) of each edit.
-        entries: every number.
-    """
-
-    dataset: str
-    run: str
-    seed: int
-    marks: list[str]
-    judges: dict[str, str]
-    notes: list[str]
-    counts: dict[str, float]
-    predictions: dict[str, list[tuple[float, float]]]
-    entries: list[Entry] = field(default_factory=list)
-
-    def figure(
-        self, part: str, what: str, method: str, measure: str, judged_by: str | None = None, group: str = ALL
-    ) -> Figure:
-        """One number.
-
-        Raises:
-            KeyError: it was not measured.
-        """
-        wanted = (part, what, method, measure, group)
-        for one in self.entries:
-            if (one.part, one.what, one.method, one.measure, one.group) == wanted and judged_by in (
-                None,
-                one.judged_by,
-            ):
-                return one.figure
-        raise KeyError(wanted)
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The short table for a console: the headline numbers, the run and what it is compared with side by side."""
-        headlines = [one for one in self.entries if one.headline]
-        places: dict[tuple[str, str, str, str], int] = {}
-        for one in headlines:
-            places.setdefault(_question(one), len(places))
-        return [
-            {
-                "part": one.part,
-                "what": one.what,
-                "measure": one.measure,
-                "method": one.method,
-                "value": one.figure.value,
-                "low": one.figure.low,
-                "high": one.figure.high,
-                "n": one.figure.n,
-                "judged_by": one.judged_by,
-            }
-            for one in sorted(headlines, key=lambda one: places[_question(one)])
-        ]
-
-
 def benchmark(
     dataset: str,
     run: str | Path | Subject,
@@ -120,6 +57,7 @@ def benchmark(
     seed: int = 0,
     only: Collection[str] | None = None,
     cluster: Mapping[str, str] | None = None,
+    apart_from: Collection[str] = (),
     report: Report = lambda _what, _done, _total: None,
 ) -> BenchmarkResult:
     """Measure a run on the split `test` of a dataset.
@@ -138,6 +76,7 @@ def benchmark(
             split `train` among them are kept from the second evaluator and the baselines, too.
         cluster: photo → what it is a sample of, where photos are not independent, such as crops of one scene. Intervals
             are then over these; default: over photos.
+        apart_from: models whose edits are not refined. Those of `editor` never are.
         report: told (what is going on, done, of how many).
 
     Returns:
@@ -168,8 +107,8 @@ def benchmark(
     # First, as preferences that are about another run end it here.
     loop = LoopMeasures(choices, sampling)
     # The editor that repairs is never the one that made the edit.
-    foreign = [one for one in samples if editor is None or one.model != editor.id]
-    chosen = stratified(foreign, limit, seed) if bench.trained == set(AGENTS) else []
+    apart = {*apart_from, *([editor.id] if editor is not None else [])}
+    chosen = to_refine(samples, apart, limit, seed) if bench.trained == set(AGENTS) else []
     for sample in _reported(chosen, "Refining", report):
         bench.refine(sample, loop)
     for some in _batched(_reported(samples, "Measuring", report), ASKED_TOGETHER):
@@ -191,7 +130,7 @@ def benchmark(
         seed=seed,
         marks=_marks(people_of(dataset), samples, subject.record),
         judges=_trust(judges, entries, truths, choices),
-        notes=_notes(bench, chosen, samples, editor, cluster or {}),
+        notes=_notes(bench, chosen, samples, apart, cluster or {}),
         counts={
             "edits": len(samples),
             "photos": len({one.source_id for one in samples}),
@@ -245,6 +184,11 @@ class _Bench:
                 loop.add_compared(sample, predicted, truth.quality(before.edited), truth.quality(after.edited))
 
         trace = self.subject.refine_pair(pair, on_compared=compared)
+        if truth is not None:
+            for step, image in zip([one for one in trace.steps if one.accepted], trace.images[1:], strict=True):
+                assert step.difference is not None
+                qualities = truth.quality(trace.image_of(step)), truth.quality(image)
+                loop.add_compared(sample, step.difference, *qualities, is_kept=True)
         images = images_of(pair, trace, self.subject.model, self._editor, self._seed)
         judged: dict[str, tuple[Values | None, dict[str, Values | None]]] = {}
         candidates = [Pair(pair.source, image, pair.instruction) for image in (pair.edited, *images.values())]
@@ -295,7 +239,7 @@ def _trust(
     if preferences is not None:
         told[VOTERS] = (
             f"Without knowing which is which, {preferences.n_people} people chose between before and after on "
-            f"{preferences.n_edits} edits; where both are the same image nobody was asked, and it counts as unchanged."
+            f"{preferences.n_edits} edits that refining had changed; shares are of these, intervals over photos alone."
         )
     return told
 
@@ -304,14 +248,15 @@ def _notes(
     bench: _Bench,
     chosen: Sequence[Sample],
     samples: Sequence[Sample],
-    editor: EditModel | None,
+    apart: Collection[str],
     cluster: Mapping[str, str],
 ) -> list[str]:
     drawn = {cluster.get(one.source_id, one.source_id) for one in samples}
     together = f"all edits of one of {len(drawn)} clusters of photos" if cluster else "all edits of a photo"
     notes = [
         f"Intervals: 95 %, {together} taken together. Of shares Clopper and Pearson's for as many independent edits as "
-        "they are worth (Korn and Graubard, 1998); of anything else, drawn again with replacement."
+        "they are worth (Korn and Graubard, 1998); of anything else, drawn again with replacement and "
+        "widened for few of them (none is given for fewer than five)."
     ]
     if missing := [name for name in AGENTS if name not in bench.trained]:
         notes.append(f"The run was trained without {' and '.join(missing)}; what needs that is not measured.")
@@ -322,14 +267,9 @@ def _notes(
         )
     if bench.without_truth:
         notes.append(f"{bench.without_truth} edits have no known truth and are left out of what it judges.")
-    if editor is not None and editor.id in {one.model for one in samples}:
-        notes.append(f"Edits by {editor.id}, the editor that repairs, were not refined.")
+    if left_out := sorted(set(apart) & {one.model for one in samples}):
+        notes.append(f"Edits by {' and '.join(left_out)} were not refined: no editor repairs its own.")
     return notes
-
-
-def _question(entry: Entry) -> tuple[str, str, str, str]:
-    """What is asked, whatever the method."""
-    return entry.part, entry.what, entry.judged_by, entry.measure
 
 
 def _name(path_or_repo: str | Path) -> str:

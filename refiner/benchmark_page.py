@@ -13,10 +13,21 @@ from pydantic import TypeAdapter, ValidationError
 from editfhf.errors import BadInput, first_line
 from editfhf.files import whole_file
 from editfhf.schema import DIMENSIONS, REGION_KINDS
-from refiner.benchmark import BenchmarkResult
-from refiner.measures.entries import ALL, PEOPLE, THE_RUN, Entry, Figure
-from refiner.measures.loop import CALLED_BETTER, CLEAN, FLAWED, TRIED, VERDICTS
-from refiner.measures.perception import MEASURES, ORACLE
+from refiner.measures.entries import (
+    ALL,
+    CLEAN,
+    FLAWED,
+    KEPT,
+    MAP_MEASURES,
+    ORACLE,
+    PEOPLE,
+    THE_RUN,
+    TRIED,
+    VERDICTS,
+    Entry,
+    Figure,
+)
+from refiner.measures.result import BenchmarkResult
 
 JSON_FILE, PAGE_FILE = "benchmark.json", "benchmark.html"
 # Of each measure its name in a heading; the arrow says which way is better.
@@ -34,6 +45,7 @@ SHARES = {
     "improved", "harmed", "unchanged", "untouched", "clean_empty", "within_95", "covered", "truly_better",
     "truly_worse",
 }  # fmt: skip
+OF_PREDICTIONS = ("bias", "covered", "truly_better", "truly_worse")
 SMALL = {"clean_mse"}
 RESULT: TypeAdapter[BenchmarkResult] = TypeAdapter(BenchmarkResult)
 
@@ -121,7 +133,7 @@ def _perception(result: BenchmarkResult) -> list[Table]:
     for kind in REGION_KINDS:
         for judge, words in ((PEOPLE, "people's maps"), (ORACLE, ORACLE)):
             some = _some(result, "perception", kind, judge)
-            tables.append(_table(f"{_words(kind)}: against {words}", some, MEASURES, 0))
+            tables.append(_table(f"{_words(kind)}: against {words}", some, MAP_MEASURES, 0))
     presence = [one for one in _some(result, "perception") if one.measure == "image_auroc"]
     tables += [
         _table(f"{_words(kind)}: is there any? ", [one for one in presence if one.what == kind], ("image_auroc",), 0)
@@ -139,7 +151,7 @@ def _by_group(result: BenchmarkResult) -> list[Table]:
         some = [one for one in result.entries if (one.part, one.what, one.judged_by) == ("perception", kind, PEOPLE)]
         groups = sorted({one.group for one in some} - {ALL})
         rows = [_renamed(one, one.group) for one in some if one.group in groups and one.method == THE_RUN]
-        tables.append(_table(f"{_words(kind)}: this run, by group of tasks", rows, MEASURES, 0))
+        tables.append(_table(f"{_words(kind)}: this run, by group of tasks", rows, MAP_MEASURES, 0))
     return [table for table in tables if table.rows]
 
 
@@ -187,8 +199,9 @@ def _loop(result: BenchmarkResult) -> list[Table]:
             else:
                 tables.append(_table(f"{what}: left as they were, pixel for pixel", of_judge, ("untouched",)))
     title = f"{TRIED}: the predicted gain beside the true one, which is to lie above the lower limit for 84 %"
-    tables.append(_table(title, _some(result, "loop", TRIED), ("bias", "covered")))
-    tables.append(_table(CALLED_BETTER, _some(result, "loop", CALLED_BETTER), ("truly_better", "truly_worse")))
+    tables.append(_table(title, _some(result, "loop", TRIED), OF_PREDICTIONS))
+    title = f"{KEPT}, chosen for what was predicted of them"
+    tables.append(_table(title, _some(result, "loop", KEPT), OF_PREDICTIONS))
     return [table for table in tables if table.rows]
 
 

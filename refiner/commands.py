@@ -191,7 +191,9 @@ def pairs(
         return
     _say_note(refiner.note)
     console.say(f"Next: give {Path(out) / HAND_OUT} to people, who write left, right or tie into {PAIRS_FILE}.")
-    options = ["--dataset", dataset, "--run", run, "--preferences", out, *(["--editor", editor] if editor else [])]
+    options = ["--dataset", dataset, "--run", run, "--preferences", out]
+    for name, value in (("--editor", editor), ("--limit", limit), ("--seed", seed or None)):
+        options += [name, str(value)] if value is not None else []
     console.say(
         f"Then put everyone's copy beside {Path(out) / KEY_FILE} under a name of its own: "
         f"editfhf benchmark {shlex.join(options)}"

@@ -5,6 +5,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from editfhf.workspace import Workspace
+from refiner.benchmark_page import read_benchmark, section_of
 
 
 def newest_benchmark(workspace: Workspace) -> Markup | None:
@@ -16,8 +17,5 @@ def newest_benchmark(workspace: Workspace) -> Markup | None:
     found = [path for pattern in ("*/benchmark.json", "runs/*/benchmark.json") for path in workspace.root.glob(pattern)]
     if not found:
         return None
-    # Only here: it loads torch, and a report without a benchmark has no need of it.
-    from refiner.benchmark_page import read_benchmark, section_of
-
     newest: Path = max(found, key=lambda path: (path.stat().st_mtime, path))
     return section_of(read_benchmark(newest.parent))

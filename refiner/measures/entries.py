@@ -5,13 +5,19 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import beta, t
+from scipy.stats import beta, norm, t
 
 N_DRAWS = 1000  # 95 % limits then vary by about a twentieth of the interval's width from seed to seed
+FEWEST_CLUSTERS = 5
 LEVELS = (0.025, 0.975)
+# Names in rows; what only shows them needs no agent.
 ALL = "all"
 THE_RUN = "this run"
-PEOPLE = "people"
+PEOPLE, ORACLE, VOTERS = "people", "what was really broken", "people's blind choice"
+MAP_MEASURES = ("cc", "sim", "kld", "nss", "auc_judd", "pixel_ap")
+FLAWED, CLEAN = "flawed edits", "clean edits"
+TRIED, KEPT = "repairs that were tried", "repairs that were kept"
+VERDICTS = ("improved", "harmed", "unchanged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,7 @@ def ratio_of(
     drawn_above, drawn_below = sums @ _draws(n_clusters, sampling.seed).T
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = np.where(drawn_below > 0, drawn_above / drawn_below, np.nan)
-    return Figure(float(above.sum()) / total, *_limits(drawn, n_clusters), n)
+    return Figure(float(above.sum()) / total, *_limits(float(above.sum()) / total, drawn, n_clusters), n)
 
 
 def interval_of(statistic: Callable[[np.ndarray], float], photos: Sequence[str], sampling: Sampling) -> Figure:
@@ -139,7 +145,7 @@ def interval_of(statistic: Callable[[np.ndarray], float], photos: Sequence[str],
         return Figure(None, None, None, len(rows))
     codes, n_clusters = sampling.codes(photos)
     drawn = np.array([statistic(np.repeat(rows, counts[codes])) for counts in _draws(n_clusters, sampling.seed)])
-    return Figure(float(value), *_limits(drawn, n_clusters), len(rows))
+    return Figure(float(value), *_limits(float(value), drawn, n_clusters), len(rows))
 
 
 def plain(value: float, n: int) -> Figure:
@@ -147,12 +153,15 @@ def plain(value: float, n: int) -> Figure:
     return Figure(float(value) if np.isfinite(value) else None, None, None, n)
 
 
-def _limits(drawn: np.ndarray, n_clusters: int) -> tuple[float | None, float | None]:
+def _limits(value: float, drawn: np.ndarray, n_clusters: int) -> tuple[float | None, float | None]:
+    """Percentile limits, widened for few clusters by Student's t and by what the draws' variance is too small; none
+    below `FEWEST_CLUSTERS`, where they would be a guess."""
     known = drawn[np.isfinite(drawn)]
-    if n_clusters < 2 or not len(known):
+    if n_clusters < FEWEST_CLUSTERS or not len(known):
         return None, None
     low, high = np.quantile(known, LEVELS)
-    return float(low), float(high)
+    widened = float(t.ppf(LEVELS[1], n_clusters - 1) / norm.ppf(LEVELS[1])) * (n_clusters / (n_clusters - 1)) ** 0.5
+    return value - widened * (value - float(low)), value + widened * (float(high) - value)
 
 
 @lru_cache(maxsize=64)

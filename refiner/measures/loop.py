@@ -1,7 +1,7 @@
 """What refining does to edits: which get better, which worse, which are left alone; never in its evaluator's word."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,8 +12,20 @@ from refiner import baselines
 from refiner.agents import Difference, Evaluation, Pair
 from refiner.data import Sample
 from refiner.judge import Values
-from refiner.measures.entries import THE_RUN, Entry, Sampling, mean_of, share_of
-from refiner.measures.perception import ORACLE
+from refiner.measures.entries import (
+    CLEAN,
+    FLAWED,
+    KEPT,
+    ORACLE,
+    THE_RUN,
+    TRIED,
+    VERDICTS,
+    VOTERS,
+    Entry,
+    Sampling,
+    mean_of,
+    share_of,
+)
 from refiner.preferences import Preferences
 from refiner.trace import RefineTrace
 
@@ -23,10 +35,6 @@ from refiner.trace import RefineTrace
 WORTH_NOTICING = 1.0
 RESTORED, AGAIN, BEST_OF_N = "restore the source", "edit again", "best of N"
 MOST_AGAIN = 8  # edits of the photo for "best of N"
-VOTERS = "people's blind choice"
-FLAWED, CLEAN = "flawed edits", "clean edits"
-TRIED, CALLED_BETTER = "repairs that were tried", "repairs that were called better"
-VERDICTS = ("improved", "harmed", "unchanged")
 SAME_PIXELS = "pixels"
 
 
@@ -48,6 +56,7 @@ class _Compared:
     photo: str
     predicted: Difference
     gain: float
+    is_kept: bool
 
 
 @dataclass
@@ -100,10 +109,13 @@ class LoopMeasures:
         self._tries.append(n_tries(trace))
         self._seconds.append(sum(sum(step.seconds.values()) for step in trace.steps))
 
-    def add_compared(self, sample: Sample, predicted: Difference, before: Values, after: Values) -> None:
-        """A candidate that the loop compared with the image before, taken or not, and the true scores of both."""
+    def add_compared(
+        self, sample: Sample, predicted: Difference, before: Values, after: Values, is_kept: bool = False
+    ) -> None:
+        """A candidate that the loop compared with the image before, and the true scores of both; those that are kept
+        come a second time, as such."""
         gain = float(np.mean([after[name] - before[name] for name in DIMENSIONS]))
-        self._compared.append(_Compared(sample.source_id, predicted, gain))
+        self._compared.append(_Compared(sample.source_id, predicted, gain, is_kept))
 
     @property
     def seconds(self) -> float:
@@ -144,24 +156,27 @@ class LoopMeasures:
         return [entry for entry in entries if entry.figure.n]
 
     def _of_predictions(self) -> list[Entry]:
-        """Whether the interval that the loop decides by holds for repairs, and what it lets through."""
-        photos = [one.photo for one in self._compared]
-        errors = [one.predicted.mean - one.gain for one in self._compared]
-        covered = [error < one.predicted.half_width for error, one in zip(errors, self._compared, strict=True)]
-        better = [one for one in self._compared if one.predicted.improves]
-        gains, their_photos = [one.gain for one in better], [one.photo for one in better]
-        figures = {
-            (TRIED, "bias"): mean_of(errors, photos, self.sampling),
-            (TRIED, "covered"): share_of(covered, photos, self.sampling),
-            (CALLED_BETTER, "truly_better"): share_of([gain > 0 for gain in gains], their_photos, self.sampling),
-            (CALLED_BETTER, "truly_worse"): share_of(
-                [gain < -WORTH_NOTICING for gain in gains], their_photos, self.sampling
-            ),
-        }
-        return [
-            Entry("loop", what, THE_RUN, ORACLE, measure, figure, headline=measure != "bias")
-            for (what, measure), figure in figures.items()
-        ]
+        """Whether the interval that the loop decides by holds for repairs, and what it lets through.
+
+        Of those that are kept it holds less often: they were chosen for what was predicted of them.
+        """
+        entries = []
+        for what, is_kept in ((TRIED, False), (KEPT, True)):
+            some = [one for one in self._compared if one.is_kept == is_kept]
+            photos = [one.photo for one in some]
+            errors = [one.predicted.mean - one.gain for one in some]
+            covered = [error < one.predicted.half_width for error, one in zip(errors, some, strict=True)]
+            figures = {
+                "bias": mean_of(errors, photos, self.sampling),
+                "covered": share_of(covered, photos, self.sampling),
+                "truly_better": share_of([one.gain > 0 for one in some], photos, self.sampling),
+                "truly_worse": share_of([one.gain < -WORTH_NOTICING for one in some], photos, self.sampling),
+            }
+            entries += [
+                Entry("loop", what, THE_RUN, ORACLE, measure, figure, headline=is_kept or measure == "covered")
+                for measure, figure in figures.items()
+            ]
+        return entries
 
     def _shares(
         self, what: str, method: str, judge: str, verdicts: Sequence[str], photos: Sequence[str]
@@ -202,6 +217,11 @@ def images_of(
 def n_tries(trace: RefineTrace) -> int:
     """How many candidates the loop made and compared."""
     return sum(attempt.difference is not None for step in trace.steps for attempt in step.attempts)
+
+
+def to_refine(samples: Sequence[Sample], apart_from: Collection[str], limit: int | None, seed: int) -> list[Sample]:
+    """The edits that a benchmark refines, `stratified`: none by a model `apart_from`, such as the one that repairs."""
+    return stratified([one for one in samples if one.model not in apart_from], limit, seed)
 
 
 def stratified(samples: Sequence[Sample], limit: int | None, seed: int) -> list[Sample]:

@@ -11,16 +11,25 @@ from refiner import baselines
 from refiner.agents import Pair, Perceived
 from refiner.data import Sample
 from refiner.lite.metrics import FLAT, MARKED, shows_a_place
-from refiner.measures.entries import PEOPLE, THE_RUN, Entry, Figure, Sampling, interval_of, mean_of, share_of
+from refiner.measures.entries import (
+    MAP_MEASURES,
+    ORACLE,
+    PEOPLE,
+    THE_RUN,
+    Entry,
+    Figure,
+    Sampling,
+    interval_of,
+    mean_of,
+    share_of,
+)
 
-ORACLE = "what was really broken"
 CEILING = "people's maps"
 BASELINES: Mapping[str, Callable[[Pair], np.ndarray]] = {
     "centre prior": baselines.centre_prior,
     "|source − edited|": baselines.difference_map,
     "1 − SSIM": baselines.dissimilarity_map,
 }
-MEASURES = ("cc", "sim", "kld", "nss", "auc_judd", "pixel_ap")
 HEADLINES = ("cc",)
 
 
@@ -90,7 +99,7 @@ class PerceptionMeasures:
             some = [
                 one for one in self._agreements if (one.kind, one.judged_by, one.method) == (kind, judged_by, method)
             ]
-            for measure in MEASURES:
+            for measure in MAP_MEASURES:
                 headline = measure in HEADLINES
                 figure = _mean(some, measure, self.sampling)
                 entries.append(Entry("perception", kind, method, judged_by, measure, figure, headline=headline))
@@ -100,7 +109,7 @@ class PerceptionMeasures:
                     Entry(
                         "perception", kind, method, judged_by, measure, _mean(of_group, measure, self.sampling), group
                     )
-                    for measure in MEASURES
+                    for measure in MAP_MEASURES
                 ]
         return entries
 
@@ -132,7 +141,7 @@ class PerceptionMeasures:
 
 
 def agreement_of(pred: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Every one of `MEASURES`; NaN where one is not defined (no pixel marked, or every one).
+    """Every one of `MAP_MEASURES`; NaN where one is not defined (no pixel marked, or every one).
 
     Args:
         pred: shape (height, width), ≥ 0.

@@ -6,20 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, binomtest, t
 
-from refiner.measures.entries import Sampling, interval_of, mean_of, ratio_of, share_of
+from refiner.measures.entries import FEWEST_CLUSTERS, Sampling, interval_of, mean_of, ratio_of, share_of
 
 
-def test_the_interval_covers_the_truth_nineteen_times_in_twenty():
+@pytest.mark.parametrize("n_photos", [5, 10, 40])
+def test_the_interval_covers_the_truth_nineteen_times_in_twenty(n_photos):
     random = np.random.default_rng(0)
-    photos = [f"photo{number // 4}" for number in range(160)]
+    photos = [f"photo{number // 4}" for number in range(4 * n_photos)]
     covered = []
     for draw in range(300):
         # Edits of one photo are alike: half of the variance is the photo's.
-        values = np.repeat(random.normal(size=40), 4) + random.normal(size=160) + 7
+        values = np.repeat(random.normal(size=n_photos), 4) + random.normal(size=4 * n_photos) + 7
         figure = mean_of(values, photos, Sampling(draw))
         covered.append(figure.low <= 7 <= figure.high)
-    # 300 draws with 95 %: a standard error of 1.3 %, and the percentile method is known to be 1 to 2 % short.
-    assert 0.89 <= np.mean(covered) <= 0.985
+    # 300 draws with 95 %: a standard error of 1.3 %. With few photos the percentile method is short by some per cent.
+    assert 0.91 <= np.mean(covered) <= 0.985
 
 
 def test_more_edits_of_the_same_photos_are_not_more_certain():
@@ -30,7 +31,7 @@ def test_more_edits_of_the_same_photos_are_not_more_certain():
     assert (once.n, often.n) == (30, 300)
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcde"), st.floats(-9, 9)), min_size=2, max_size=30), st.integers(0, 5))
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.floats(-9, 9)), min_size=2, max_size=30), st.integers(0, 5))
 def test_a_mean_has_the_same_interval_whichever_way_it_is_worked_out(rows, seed):
     photos, values = [row[0] for row in rows], np.array([row[1] for row in rows])
     quick, slow = (
@@ -38,7 +39,7 @@ def test_a_mean_has_the_same_interval_whichever_way_it_is_worked_out(rows, seed)
         interval_of(lambda some: float(values[some].mean()), photos, Sampling(seed)),
     )
     assert quick.value == pytest.approx(slow.value)
-    assert (quick.low is None) == (slow.low is None) == (len(set(photos)) == 1)
+    assert {quick.low is None, slow.low is None} == {len(set(photos)) < FEWEST_CLUSTERS}
     if quick.low is not None:
         assert (quick.low, quick.high) == pytest.approx((slow.low, slow.high), abs=1e-9)
 

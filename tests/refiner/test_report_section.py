@@ -1,11 +1,13 @@
 import os
+import subprocess
+import sys
 
 import pytest
 
 from analysis.report import write_report
 from analysis.study import analyze_workspace
-from refiner.benchmark import BenchmarkResult
 from refiner.benchmark_page import JSON_FILE, write_benchmark
+from refiner.measures.result import BenchmarkResult
 from refiner.report_section import newest_benchmark
 from tests.editfhf.answered import make_answered
 
@@ -32,6 +34,21 @@ def test_the_report_shows_the_newest_benchmark_of_the_runs_in_the_workspace(work
     assert page.count("Benchmark of the refiner") == 1
     assert "&lt;i&gt;newest&lt;/i&gt;" in page
     assert "<i>" not in page
+
+
+def test_the_section_is_made_without_torch(workspace):
+    benchmarked(workspace.root / "run", 10)
+    command = """
+import sys
+from pathlib import Path
+from editfhf.workspace import Workspace
+from refiner.report_section import newest_benchmark
+print(newest_benchmark(Workspace.open(Path(sys.argv[1]))))
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", command, workspace.root], capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    assert "Benchmark of the refiner" in done.stdout
 
 
 def test_a_benchmark_that_is_damaged_is_named_and_the_report_stands(workspace):
