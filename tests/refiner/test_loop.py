@@ -2,7 +2,7 @@
 
 # ruff: noqa: ARG002 (agents that do not look at everything that they are given)
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -88,6 +88,10 @@ class RestlessJudge(Judge):
 
 def value_of_best(trace):
     return int(trace.best[0, 0, 0])
+
+
+def values(trace):
+    return [int(one[0, 0, 0]) for one in trace.images]
 
 
 def run(mind, judge=None, eyes=None, start=60, **options):
@@ -182,6 +186,50 @@ def test_a_repair_that_changes_nothing_is_not_judged():
     trace = refine(pair, Eyes(), Mind((1,)), Idle(), judge)
     assert judge.compared == []
     assert "changes nothing" in trace.steps[0].attempts[0].said
+
+
+@pytest.mark.parametrize("steps", [("-10", "1"), ("1", "-10")])
+def test_an_image_that_was_there_before_is_not_chosen_over_a_new_one_that_gains_less(steps):
+    # To 70, then back to 60 or on to 71, from where there is only the way back.
+    class Planned(Mind):
+        def plan(self, pair, regions):
+            return [RepairStep("inpaint", (BOX,), one) for one in {60: ("10",), 70: steps, 71: ("-11",)}[value(pair)]]
+
+    class Backward(RestlessJudge):
+        def compare(self, before, after):
+            rise = 40.0 if value(after) == 60 else 5.0
+            return replace(super().compare(before, after), mean=rise)
+
+    trace = run(Planned(()), Backward(), max_iterations=9)
+    assert values(trace) == [60, 70, 71]
+    assert "image 0 again" in trace.stopped
+
+
+def test_any_of_the_images_before_ends_it_when_it_comes_again():
+    class Round(Mind):
+        def plan(self, pair, regions):
+            return [RepairStep("inpaint", (BOX,), {60: "10", 70: "10", 80: "-10"}[value(pair)])]
+
+    trace = run(Round(()), RestlessJudge(), max_iterations=9)
+    assert values(trace) == [60, 70, 80]
+    assert "image 1 again" in trace.stopped
+    assert [attempt.kept for attempt in trace.steps[-1].attempts] == [False]
+
+
+def test_of_images_with_equal_scores_the_later_is_the_result():
+    class Rounding(RestlessJudge):
+        def evaluate(self, pair):
+            return Scores(dict.fromkeys(DIMENSIONS, 75.0 if value(pair) < 90 else 50.0), dict.fromkeys(DIMENSIONS, 5.0))
+
+    trace = run(Mind((10,)), Rounding(), max_iterations=3)
+    assert values(trace) == [60, 70, 80, 90]
+    assert trace.best_index == 2
+
+
+def test_steps_that_cannot_be_done_do_not_count_as_candidates():
+    trace = run(Mind((*[0] * MOST_TRIES, 20)), max_iterations=1)
+    assert values(trace) == [60, 80]
+    assert [attempt.kept for attempt in trace.steps[0].attempts] == [False] * MOST_TRIES + [True]
 
 
 @pytest.mark.parametrize("seed", range(20))
