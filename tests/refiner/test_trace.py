@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,10 +145,14 @@ def _saved_page(trace: RefineTrace, folder) -> str:
         (lambda folder: (folder / "trace.json").write_text("[1]"), "trace.json is damaged"),
         (lambda folder: (folder / "trace.json").write_text('{"format": 99}'), "another version"),
         (lambda folder: _change(folder, best_index=5), "do not belong together"),
+        (lambda folder: _change(folder, best_index=-1), "do not belong together"),
         (lambda folder: _change(folder, scores=[]), "do not belong together"),
+        (lambda folder: _change(folder, best_index=0, scores=_stored(folder)["scores"][:1]), "do not belong together"),
+        (lambda folder: _change_step(folder, 1, iteration=1), "do not belong together"),
+        (lambda folder: _refuse_first_step(folder), "do not belong together"),
         (lambda folder: _change(folder, stopped=None), "stopped"),
-        (lambda folder: _change_step(folder, unknown=1), r"steps\.0\.unknown"),
-        (lambda folder: _change_step(folder, attempts=[{}]), r"steps\.0\.attempts\.0\.step"),
+        (lambda folder: _change_step(folder, 0, unknown=1), r"steps\.0\.unknown"),
+        (lambda folder: _change_step(folder, 0, attempts=[{}]), r"steps\.0\.attempts\.0\.step"),
         (lambda folder: (folder / "image-1.png").unlink(), "image-1.png is damaged"),
         (lambda folder: (folder / "source.png").write_bytes(b"GIF89a"), "source.png is damaged"),
         (lambda folder: _cut(folder / "map-1-artifact.png"), "map-1-artifact.png is damaged"),
@@ -164,21 +169,29 @@ def test_a_damaged_trace_is_refused_by_the_name_of_the_file(tmp_path, damage, sa
 
 def test_a_trace_cannot_make_the_reader_look_elsewhere(tmp_path):
     folder = make_trace().save(tmp_path / "trace")
-    stored = json.loads((folder / "trace.json").read_text())
-    stored["steps"][0]["kinds"] = ["../../secret"]
-    (folder / "trace.json").write_text(json.dumps(stored))
+    _change_step(folder, 0, kinds=["../../secret"])
     with pytest.raises(BadInput, match="do not belong together"):
         RefineTrace.load(folder)
 
 
+def _stored(folder) -> dict[str, Any]:
+    return json.loads((folder / "trace.json").read_text())
+
+
 def _change(folder, **values) -> None:
-    path = folder / "trace.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    (folder / "trace.json").write_text(json.dumps({**_stored(folder), **values}))
 
 
-def _change_step(folder, **values) -> None:
-    steps = json.loads((folder / "trace.json").read_text())["steps"]
-    _change(folder, steps=[steps[0] | values, *steps[1:]])
+def _change_step(folder, number: int, **values) -> None:
+    steps = _stored(folder)["steps"]
+    steps[number] |= values
+    _change(folder, steps=steps)
+
+
+def _refuse_first_step(folder) -> None:
+    """As if the loop had gone on from an image that it refused; as many are accepted as before."""
+    _change_step(folder, 0, accepted=False, after=None)
+    _change_step(folder, 1, accepted=True)
 
 
 def _cut(path) -> None:
