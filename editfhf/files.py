@@ -4,7 +4,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,6 +64,18 @@ def remove_leftovers(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def require_apart(out: Path, inputs: Iterable[Path]) -> None:
+    """Whether `out` takes the place of none of the inputs, and of no folder that holds one: asked before the work.
+
+    Raises:
+        BadInput: it would.
+    """
+    for path in inputs:
+        real = path.expanduser().resolve()
+        if out.exists() and any(one.exists() and one.samefile(out) for one in (real, *real.parents)):
+            raise BadInput(f"{out} would be written over {path}, which is read.", mend="Choose another name with -o.")
 
 
 def write_secret(path: Path, text: str | None = None) -> str:

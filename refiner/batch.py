@@ -16,7 +16,7 @@ from editfhf.errors import BadInput, first_line
 from editfhf.files import remove_leftovers, whole_file
 from editfhf.schema import DIMENSIONS
 from refiner.inputs import language_note
-from refiner.pairs import NamedPair
+from refiner.pairs import IMAGE_SUFFIXES, NamedPair
 from refiner.refiner import Refiner
 from refiner.scoring import DECIMALS, write_rows
 from refiner.trace import PAGE_FILE, TRACE_FILE
@@ -51,6 +51,16 @@ class BatchCounts:
 
     def as_row(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if name != "reasons"}
+
+
+def require_folder(out: Path) -> None:
+    """Whether `out` can be the folder of a batch: asked before a model is loaded.
+
+    Raises:
+        BadInput: it is a file, or named as an image is.
+    """
+    if out.suffix.casefold() in IMAGE_SUFFIXES or out.is_file():
+        raise BadInput(f"{out} is no folder, and a batch fills one.", mend="Name a folder with -o.")
 
 
 def refine_batch(

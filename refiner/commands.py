@@ -217,12 +217,12 @@ def score(
     from pathlib import Path
 
     from refiner.pairs import read_pair_sheet
-    from refiner.scoring import COLUMNS, score_pairs, write_rows
+    from refiner.scoring import COLUMNS, require_writable, score_pairs, write_rows
 
     # What is wrong with the files is said before the model is loaded and has worked for nothing.
-    read_pair_sheet(Path(pairs))
-    if out is not None and not Path(out).parent.is_dir():
-        raise BadInput(f"{out} cannot be written: its folder is not there.", mend="Name a file in another folder.")
+    named = read_pair_sheet(Path(pairs))
+    if out is not None:
+        require_writable(Path(out), Path(pairs), named)
     refiner = _open(run)
     rows = score_pairs(refiner, pairs, force, track=lambda items: console.track(items, "Scoring"))
     if out is not None:
@@ -296,7 +296,7 @@ def refine(
     from refiner.inputs import read_pair
     from refiner.one_pair import refine_into, require_writable
 
-    require_writable(Path(out))
+    require_writable(Path(out), (Path(source), Path(edited)))
     pair = read_pair(source, edited, instruction, force)
     refiner = _open(run, editor)
     with console.progress("Refining") as bar:
@@ -342,10 +342,11 @@ def _refine_batch(
     max_iterations: int,
     as_json: bool,
 ) -> None:
-    from refiner.batch import INDEX_FILE, refine_batch
+    from refiner.batch import INDEX_FILE, refine_batch, require_folder
     from refiner.pairs import find_pairs
     from refiner.runs import version_of
 
+    require_folder(out)
     pairs = find_pairs(batch, split, force, worst)
     settings = {"run": version_of(run), "editor": editor or OWN_EDITOR}
     refiner = _open(run, editor)

@@ -1,27 +1,30 @@
 """`editfhf refine` on one pair: the trace into a folder, or the best image alone into a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from editfhf.errors import BadInput
-from editfhf.files import whole_file
+from editfhf.files import require_apart, whole_file
 from editfhf.schema import DIMENSIONS
 from refiner.agents import Pair
+from refiner.pairs import IMAGE_SUFFIXES
 from refiner.refiner import Refiner
 from refiner.scoring import DECIMALS
 from refiner.trace import BEST_FILE, PAGE_FILE, TRACE_FILE
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
-
-def require_writable(out: Path) -> None:
+def require_writable(out: Path, inputs: Iterable[Path] = ()) -> None:
     """Whether the result can go there: asked before the work.
 
+    Args:
+        inputs: the files of the pair.
+
     Raises:
-        BadInput: an image file other than PNG, a folder that holds something else, or a file where a folder should be.
+        BadInput: an image file other than PNG, a folder that holds something else, a file where a folder should be, or
+            one of the inputs.
     """
     suffix = out.suffix.casefold()
     if suffix in IMAGE_SUFFIXES[1:]:
@@ -31,6 +34,7 @@ def require_writable(out: Path) -> None:
             raise BadInput(f"{out} cannot be written.", mend="Name a .png file in a folder that is there.")
     elif out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / TRACE_FILE).is_file()):
         raise BadInput(f"{out} holds something other than a trace.", mend="Choose another folder with -o.")
+    require_apart(out, inputs)
 
 
 def refine_into(

@@ -22,6 +22,7 @@ from refiner.inputs import make_pair, read_pair
 SHEET_COLUMNS = ("source", "edited", "instruction")
 SHEET_NAME = "pairs.csv"  # in a folder that has other CSV files too
 DATASET_COLUMNS = ("edit_id", "source_image", "edited_image", "instruction")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from editfhf.errors import BadInput
-from editfhf.files import whole_file
+from editfhf.files import require_apart, whole_file
 from editfhf.schema import DIMENSIONS
 from refiner.inputs import language_note
 from refiner.pairs import NamedPair, read_pair_sheet
@@ -56,6 +56,22 @@ def score_pairs(
         written = {"source": named.source, "edited": named.edited, "instruction": named.instruction}
         rows.append({**written, **scores, "note": note, "reason": reason})
     return rows
+
+
+def require_writable(out: Path, sheet: Path, pairs: Iterable[NamedPair]) -> None:
+    """Whether a table of scores can go there: asked before the work.
+
+    Args:
+        sheet, pairs: the CSV file, and what is in it.
+
+    Raises:
+        BadInput: a folder, a file in a folder that is not there, or one of the files that are read.
+    """
+    if out.is_dir() or not out.parent.is_dir():
+        problem = "it is a folder" if out.is_dir() else "its folder is not there"
+        raise BadInput(f"{out} cannot be written: {problem}.", mend="Name a CSV file, such as scores.csv.")
+    images = (sheet.parent / Path(name).expanduser() for pair in pairs for name in (pair.source, pair.edited) if name)
+    require_apart(out, [sheet, *images])
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
