@@ -86,6 +86,33 @@ def test_a_flaw_is_there_by_the_same_rule_in_an_edit_and_in_a_composite(n_inspec
     assert target_of(told, clean, 0 * everything, 0.0, NO_COST).presence.tolist() == told.presence.tolist()
 
 
+@pytest.mark.parametrize(
+    ("moved", "artifact_is_there", "failure_is_there"), [(0.0, 1, 0), (0.4, 1, 0), (0.5, 0, 1), (1.0, 0, 1)]
+)
+def test_a_flaw_without_a_place_stays_and_comes_with_the_share_of_the_difference_that_is_moved(
+    moved, artifact_is_there, failure_is_there
+):
+    first, second = target(1), target(2)
+    first.whole[ARTIFACT], second.whole[FAILURE] = 0.85, 1.0  # shares of people; from half of them on it is there
+    made = target_of(first, second, np.full((PLANE_SIDE, PLANE_SIDE), moved, np.float32), moved, NO_COST)
+    assert made.whole[ARTIFACT] == pytest.approx(0.85 * (1 - moved))
+    assert made.whole[FAILURE] == pytest.approx(moved)
+    assert made.presence.tolist() == [artifact_is_there, failure_is_there]
+    assert not made.regions
+
+
+@pytest.mark.parametrize(("level", "limit"), [(0.98, 1.0), (0.02, 0.0)])
+def test_scores_stay_on_their_scale_whatever_marks_cost(level, limit):
+    # The marks of one go or those of the other come, where the scores are at the end of the scale already.
+    marked, clean = target(1), target(2)
+    marked = replace(marked, marked=np.full_like(marked.marked, 255), scores=np.full(3, level, np.float32))
+    clean = replace(clean, marked=np.zeros_like(clean.marked), scores=np.full(3, level, np.float32))
+    first, second = (marked, clean) if limit else (clean, marked)
+    everywhere = np.ones((PLANE_SIDE, PLANE_SIDE), np.float32)
+    made = target_of(first, second, everywhere, 0.0, np.full((3, 2), 0.3))
+    assert made.scores.tolist() == [limit] * 3
+
+
 def test_a_flaw_that_goes_gives_back_what_it_costs():
     flawed, clean = target(1), target(2)
     flawed = replace(flawed, marked=np.full_like(flawed.marked, 255))
@@ -175,13 +202,13 @@ def pairs(n: int, floor: float, growth: float, seed: int) -> _Pairs:
 
 def test_the_error_of_a_difference_is_found_again_and_repairs_count_where_there_are_enough():
     repairs, between = pairs(4000, 5.0, 1.2, 0), pairs(4000, 12.0, 0.5, 1)
-    found = _pair_errors(between, repairs, np.full(3, 30.0))
+    found = _pair_errors(lambda: between, repairs, np.full(3, 30.0))
     assert set(found) == {"mean", *DIMENSIONS}
     assert found["mean"].floor == pytest.approx(5.0, rel=0.15)
     assert found["mean"].growth == pytest.approx(1.2, rel=0.1)
-    few = _pair_errors(between, pairs(5, 5.0, 1.2, 2), np.full(3, 30.0))
+    few = _pair_errors(lambda: between, pairs(5, 5.0, 1.2, 2), np.full(3, 30.0))
     assert few["mean"].floor == pytest.approx(12.0, rel=0.1)
-    none = _pair_errors(pairs(0, 1, 1, 3), pairs(0, 1, 1, 4), np.array([20.0, 30.0, 40.0]))
+    none = _pair_errors(lambda: pairs(0, 1, 1, 3), pairs(0, 1, 1, 4), np.array([20.0, 30.0, 40.0]))
     assert none["mean"].at(50) == 30
 
 
