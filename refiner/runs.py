@@ -66,6 +66,7 @@ class RunRecord(BaseModel):
         simulated, procedural: whether any of the people were simulated, any of the edits procedural.
         metrics: of the best epoch, on the validation split.
         models, tasks: of the training edits, so that whoever measures knows what was seen.
+        sha256: of the weights and the calibration, by file, in hex; runs of earlier versions have none.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -84,6 +85,7 @@ class RunRecord(BaseModel):
     best_epoch: int
     metrics: dict[str, float]
     seconds: float
+    sha256: dict[str, str] = {}
 
 
 def read_run(folder: Path) -> RunRecord:
@@ -116,6 +118,27 @@ def read_run(folder: Path) -> RunRecord:
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise BadInput(f"{path}: {where}: {error.errors()[0]['msg']}.", mend="Train again.") from error
+
+
+def sha256_of_parts(folder: Path) -> dict[str, str]:
+    """The sha-256 of the weights and of the calibration of a run, by file, in hex.
+
+    Raises:
+        BadInput: one is missing.
+    """
+    return {name: hashlib.sha256(_bytes_of(folder / name)).hexdigest() for name in (WEIGHTS_FILE, CALIBRATION_FILE)}
+
+
+def require_own_parts(folder: Path, record: RunRecord) -> None:
+    """Whether the weights and the calibration are those that were written with this `run.json`.
+
+    Raises:
+        BadInput: one is missing, damaged, or of another run.
+    """
+    found = sha256_of_parts(folder)
+    for name, digest in record.sha256.items():
+        if found.get(name) != digest:
+            raise BadInput(f"{folder / name} does not belong to this {RUN_FILE}.", mend="Copy the whole run again.")
 
 
 def read_weights(folder: Path, name: str = WEIGHTS_FILE) -> dict[str, np.ndarray]:
@@ -184,12 +207,16 @@ def version_of(path_or_repo: str) -> str:
         BadInput: there is no run, or it is not whole.
     """
     folder = run_folder(path_or_repo)
-    read_run(folder)
+    require_own_parts(folder, read_run(folder))
     digest = hashlib.sha256()
     for name in (RUN_FILE, WEIGHTS_FILE, CALIBRATION_FILE):
-        try:
-            digest.update((folder / name).read_bytes())
-        except OSError as error:
-            raise BadInput(f"{folder / name} is missing.", mend="Train again, or copy the whole run.") from error
+        digest.update(_bytes_of(folder / name))
     name = folder.resolve().name if Path(path_or_repo).expanduser().exists() else path_or_repo
     return f"{name}@{digest.hexdigest()[:12]}"
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path} is missing.", mend="Train again, or copy the whole run.") from error

@@ -26,6 +26,7 @@ from refiner.runs import (
     TrainConfig,
     read_json,
     read_weights,
+    sha256_of_parts,
     write_json,
     write_weights,
 )
@@ -140,6 +141,7 @@ def _train(
         best_epoch=int(best["epoch"]),
         metrics={name: value for name, value in best.items() if name.startswith("validation") or name == "selection"},
         seconds=round(sum(row["seconds"] for row in history) + history[0]["preparation_seconds"], 1),
+        sha256=sha256_of_parts(out),
     )
     from refiner.run_page import write_pages
 

@@ -27,7 +27,7 @@ from refiner.lite.reasons import composed_reason, retrieved_reason
 from refiner.lite.regions import regions_of_map
 from refiner.lite.targets import soft_mask
 from refiner.lite.terms import KIND_OF_TYPE, within_kind
-from refiner.runs import CALIBRATION_FILE, RunRecord, read_json, read_run, read_weights
+from refiner.runs import CALIBRATION_FILE, RunRecord, read_json, read_run, read_weights, require_own_parts
 
 # Pairs, of 0.6 MB whatever the images' size: perception, reasoning and evaluation of one image share one forward pass.
 REMEMBERED = 8
@@ -63,6 +63,7 @@ class LiteModel:
 
         record = read_run(folder)
         weights = read_weights(folder)
+        require_own_parts(folder, record)
         remembered = len(weights.get("kernel.rows", ()))
         network = LiteNetwork(size_of(record.config, width()), KernelScores(remembered) if remembered else None)
         try:
