@@ -19,7 +19,7 @@ from refiner.inputs import language_note
 from refiner.pairs import IMAGE_SUFFIXES, NamedPair
 from refiner.refiner import Refiner
 from refiner.scoring import DECIMALS, write_rows
-from refiner.trace import PAGE_FILE, TRACE_FILE
+from refiner.trace import BEST_FILE, PAGE_FILE, SOURCE_FILE, TRACE_FILE, image_file, map_file
 
 BATCH_FILE, RESULTS_FILE, INDEX_FILE, LOCK_FILE = "batch.json", "results.csv", "index.html", ".lock"
 COLUMNS = (
@@ -164,6 +164,8 @@ class _Told(BaseModel):
             return float(np.mean([self.values[name] for name in DIMENSIONS]))
 
     class _Step(BaseModel):
+        iteration: int
+        kinds: list[str]
         accepted: bool
         seconds: dict[str, float]
 
@@ -172,14 +174,20 @@ class _Told(BaseModel):
     scores: list[_Scores]
     steps: list[_Step]
 
+    def files(self) -> set[str]:
+        """What else is in the folder, by name."""
+        maps = {map_file(step.iteration, kind) for step in self.steps for kind in step.kinds}
+        return {SOURCE_FILE, BEST_FILE, PAGE_FILE, *map(image_file, range(len(self.scores))), *maps}
+
 
 def _told(folder: Path) -> _Told | None:
-    """What came of a pair that is done; None for one that is not, or whose trace is damaged."""
+    """What came of a pair that is done; None for one that is not, or whose trace is damaged or lacks a file."""
     try:
         told = _Told.model_validate_json((folder / TRACE_FILE).read_bytes())
+        there = {path.name for path in folder.iterdir()}
     except (OSError, ValidationError):
         return None
-    return told if 0 <= told.best_index < len(told.scores) else None
+    return told if 0 <= told.best_index < len(told.scores) and told.files() <= there else None
 
 
 def _row(named: NamedPair, reason: str, told: _Told | None = None) -> dict[str, Any]:
@@ -198,7 +206,7 @@ def _row(named: NamedPair, reason: str, told: _Told | None = None) -> dict[str, 
 
 
 def _best_image(name: str, number: int) -> str:
-    return f"{name}/image-{number}.png"
+    return f"{name}/{image_file(number)}"
 
 
 def _require_same(out: Path, wanted: Mapping[str, Any]) -> None:

@@ -127,11 +127,11 @@ class RefineTrace:
         with whole_folder(folder) as temporary:
             _write_png(temporary / SOURCE_FILE, self.source)
             for number, image in enumerate(self.images):
-                _write_png(temporary / _image_file(number), image)
+                _write_png(temporary / image_file(number), image)
             _write_png(temporary / BEST_FILE, self.best)  # for people: programs have its number
             for step in self.steps:
                 for kind, values in step.maps.items():
-                    _write_png(temporary / _map_file(step.iteration, kind), np.rint(values * 255).astype(np.uint8))
+                    _write_png(temporary / map_file(step.iteration, kind), np.rint(values * 255).astype(np.uint8))
             (temporary / PAGE_FILE).write_text(page_of(self), encoding="utf-8")
             (temporary / TRACE_FILE).write_text(_Stored.of(self).model_dump_json(indent=1) + "\n", encoding="utf-8")
         return folder
@@ -152,7 +152,7 @@ class RefineTrace:
         except (OSError, UnicodeDecodeError) as error:
             raise _damaged(path) from error
         stored = _Stored.read(text, path)
-        images = [_read_png(folder / _image_file(number), "RGB") for number in range(len(stored.scores))]
+        images = [_read_png(folder / image_file(number), "RGB") for number in range(len(stored.scores))]
         if len({image.shape for image in images}) > 1:
             raise BadInput(f"The images of the trace in {folder} differ in size.", mend="Refine the pair again.")
         steps = [step.whole(folder, images[0].shape[:2]) for step in stored.steps]
@@ -174,7 +174,7 @@ class _StoredStep(_Iteration):
     def whole(self, folder: Path, shape: tuple[int, ...]) -> TraceStep:
         maps = {}
         for kind in self.kinds:
-            path = folder / _map_file(self.iteration, kind)
+            path = folder / map_file(self.iteration, kind)
             maps[kind] = _read_png(path, "L").astype(np.float32) / 255
             if maps[kind].shape != shape:
                 raise _damaged(path)
@@ -234,11 +234,13 @@ class _Stored(BaseModel):
         return stored
 
 
-def _image_file(number: int) -> str:
+def image_file(number: int) -> str:
+    """In a trace's folder: 0 is the input, the others what each accepted repair gave."""
     return f"image-{number}.png"
 
 
-def _map_file(iteration: int, kind: str) -> str:
+def map_file(iteration: int, kind: str) -> str:
+    """In a trace's folder: of an iteration, from 1, and a kind of region."""
     return f"map-{iteration}-{kind}.png"
 
 

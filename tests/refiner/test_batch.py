@@ -150,6 +150,17 @@ def test_a_damaged_trace_is_made_again(tmp_path):
     RefineTrace.load(trace.parent)
 
 
+@pytest.mark.parametrize("name", ["image-1.png", "best.png", "source.png", "map-1-artifact.png", "trace.html"])
+def test_a_trace_that_lost_a_file_is_made_again(tmp_path, name):
+    pairs = find_pairs(str(write_pairs(tmp_path / "in", 2)))
+    refine_batch(small_refiner(), pairs, tmp_path / "out")
+    lost = tmp_path / "out" / pairs[1].id / name
+    lost.unlink()
+    counts = refine_batch(small_refiner(), pairs, tmp_path / "out")
+    assert (counts.refined, counts.done_before) == (1, 1)
+    assert lost.is_file()
+
+
 def test_one_folder_holds_one_run_with_one_configuration_and_nothing_else(tmp_path):
     pairs = find_pairs(str(write_pairs(tmp_path / "in", 1)))
     refine_batch(small_refiner(), pairs, tmp_path / "out", settings={"run": "a@1"})
