@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,9 @@ def run(dataset: str, out: Path, n_edits: int, held_bytes: int) -> dict[str, Any
 
 def child(dataset: str, out: Path, n_edits: int, held_bytes: int) -> None:
     features.HELD_BYTES = held_bytes
-    only = {one.edit_id for one in open_samples(dataset, "train")[:n_edits]}
-    only |= {one.edit_id for one in open_samples(dataset, "validation")[:VALIDATED]}
+    # One at a time: a slice would hold so many images, and the peak would be theirs.
+    only = {one.edit_id for one in islice(open_samples(dataset, "train"), n_edits)}
+    only |= {one.edit_id for one in islice(open_samples(dataset, "validation"), VALIDATED)}
     peak = Peak()
     train(dataset, out, TrainConfig(epochs=EPOCHS, patience=EPOCHS), only, cache=out.parent / "features")
     history = read_json(out, "history.json")

@@ -9,6 +9,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar, overload
 
 import cv2
@@ -186,7 +187,7 @@ def require_trainable(dataset: str, train: Collection[Sample], validation: Colle
                 f"{dataset}: people marked no region of kind {kind} in the split `train`.",
                 mend="Both kinds are needed to learn from; annotate more edits and build it again.",
             )
-    for one in (*train, *validation):
+    for one in chain(train, validation):
         for name, score in one.scores.items():
             if score is None or not np.isfinite(score):
                 raise BadInput(

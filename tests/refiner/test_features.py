@@ -1,6 +1,8 @@
 """What the lite backend keeps of images and of what people said: small, exact enough, the same whenever it is made."""
 
+import tracemalloc
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from safetensors.numpy import load_file
 
 from editfhf.schema import REGION_KINDS
 from refiner.agents import Pair
-from refiner.data import Lazy, open_samples, read_samples
+from refiner.data import Lazy, fingerprint, open_samples, read_samples, require_trainable
 from refiner.lite import brought_back, features
 from refiner.lite.backbone import image_features
 from refiner.lite.expectation import expectations
@@ -153,6 +155,17 @@ def test_samples_are_read_when_they_are_asked_for_and_are_those_that_are_held(da
     with pytest.raises(IndexError):
         lazy[len(held)]
     assert list(Lazy(3, str)) == ["0", "1", "2"]
+
+
+def test_a_dataset_is_checked_without_holding_more_than_a_few_of_its_images(dataset):
+    held = read_samples(str(dataset), "train")
+    many = Lazy(40, lambda number: replace(held[number % len(held)], source=bytes(1_000_000)))
+    tracemalloc.start()
+    require_trainable("a dataset", many, many)
+    fingerprint(chain(many, many))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4_000_000
 
 
 def test_targets_are_kept_in_bytes_without_losing_what_is_taught(dataset):
