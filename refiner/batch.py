@@ -104,7 +104,7 @@ def refine_batch(
         lock.release()
     done = [row for row in rows if not row["reason"]]
     gains = [row["after"] - row["before"] for row in done]
-    improved = sum(row["best_image"] != _best_image(row["id"], 0) for row in done)
+    improved = sum(map(_is_improved, done))
     return BatchCounts(
         pairs=len(rows),
         refined=refined,
@@ -209,6 +209,10 @@ def _best_image(name: str, number: int) -> str:
     return f"{name}/{image_file(number)}"
 
 
+def _is_improved(row: Mapping[str, Any]) -> bool:
+    return bool(row["best_image"] != _best_image(row["id"], 0))
+
+
 def _require_same(out: Path, wanted: Mapping[str, Any]) -> None:
     """A folder holds what one run made with one configuration: a table of both would compare nothing."""
     path = out / BATCH_FILE
@@ -243,6 +247,8 @@ def _write_index(out: Path, rows: Sequence[Mapping[str, Any]], note: str) -> Non
     page = environment.from_string(template).render(
         note=note,
         done=sorted(done, key=lambda row: row["before"] - row["after"]),
+        improved=sum(map(_is_improved, done)),
+        is_improved=_is_improved,
         set_aside=[row for row in rows if row["reason"]],
         dimensions=DIMENSIONS,
         page_file=PAGE_FILE,

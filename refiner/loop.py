@@ -119,20 +119,24 @@ def _try_steps(
     """What became of the first steps of a plan; which of them gave the best candidate that is better, and that."""
     attempts: list[Attempt] = []
     chosen, found, highest = None, None, (False, 0.0)
-    compared = 0
+    seen: dict[str, int] = {}  # the pixels of what was compared → which candidate it was, from 1
     for step in plan:
-        if compared == MOST_TRIES:
+        if len(seen) == MOST_TRIES:
             break
         image = agents.act(current, step)
         if image is None:
             attempts.append(Attempt(step, None, "It cannot be done on this image."))
             continue
-        if pixels_hash(image) == pixels_hash(current.edited):
+        pixels = pixels_hash(image)
+        if pixels == pixels_hash(current.edited):
             attempts.append(Attempt(step, None, "It changes nothing."))
             continue
+        if pixels in seen:
+            attempts.append(Attempt(step, None, f"The same as candidate {seen[pixels]}."))
+            continue
+        seen[pixels] = len(attempts) + 1
         candidate = replace(current, edited=image)
         difference = agents.compare(current, candidate)
-        compared += 1
         if on_compared is not None:
             on_compared(current, candidate, difference)
         earlier = _position(image, images)

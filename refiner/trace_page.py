@@ -2,7 +2,8 @@
 
 import base64
 import io
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from editfhf.schema import DIMENSIONS, Polygon
+from refiner.agents import FoundRegion, RepairStep
 from refiner.trace import AGENTS, RefineTrace, TraceStep
 
 SIDE = 720  # pixels of the longer side of the large pictures: sharp on a laptop, a page of about a megabyte
@@ -33,6 +35,7 @@ def page_of(trace: RefineTrace) -> str:
         trace=trace,
         dimensions=DIMENSIONS,
         agents=AGENTS,
+        numbers_of=_numbers_of,
         width=width,
         height=height,
         source_uri=_photo_uri(trace.source, SIDE),
@@ -59,8 +62,13 @@ def _iteration(trace: RefineTrace, step: TraceStep) -> dict[str, Any]:
             }
             for number, region in enumerate(step.regions, start=1)
         ],
-        "untried": step.plan[len(step.attempts) :],
+        "untried": Counter(one.operation for one in step.plan[len(step.attempts) :]),
     }
+
+
+def _numbers_of(step: RepairStep, regions: Sequence[FoundRegion]) -> list[int]:
+    """Of the regions that a step repairs, as the list of what was found counts them: from 1."""
+    return [number for number, region in enumerate(regions, start=1) if region.polygon in step.polygons]
 
 
 def _photo_uri(pixels: np.ndarray, side: int) -> str:

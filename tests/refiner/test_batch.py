@@ -79,6 +79,15 @@ def test_the_index_links_every_trace_and_writes_what_was_asked_as_text(tmp_path)
     assert sum(target.endswith("trace.html") for target in links.targets) == 3
     assert all((tmp_path / "out" / target).is_file() for target in links.targets)
     assert "Trained on simulated people" in page
+    assert "<h1>3 edits looked at, 3 improved</h1>" in page
+    assert "better beyond its error" not in page
+
+
+def test_the_index_counts_what_was_improved_and_says_why_the_rest_was_not(tmp_path):
+    refine_batch(small_refiner(), find_pairs(str(write_pairs(tmp_path / "in", 4, clean=(0, 1, 3)))), tmp_path / "out")
+    page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
+    assert page.count("4 edits looked at, 1 improved") == 2  # title and heading
+    assert "3 stay as they are: nothing was found to repair, or no candidate was better beyond its error." in page
 
 
 def test_what_is_done_is_not_done_again_and_the_table_is_whole(tmp_path):
