@@ -9,6 +9,7 @@ import datasets
 
 from editfhf.dataset_schema import FOLDERS, features_of
 from editfhf.errors import BadInput, first_line, hub_faults
+from editfhf.hub import asking_for
 from editfhf.manifest import Manifest
 from editfhf.schema import SPLITS
 
@@ -45,7 +46,8 @@ def load(path_or_repo: str, config: str = "default") -> datasets.DatasetDict:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", path_or_repo):
         raise BadInput(f"{path_or_repo} is neither a folder nor a name on the Hub.", mend="Name it as `user/name`.")
     try:
-        return _with_all_splits(datasets.load_dataset(path_or_repo, config), config)
+        with asking_for(path_or_repo):
+            return _with_all_splits(datasets.load_dataset(path_or_repo, config), config)
     except (*hub_faults(), ValueError, datasets.exceptions.DatasetsError) as error:
         # Not found, no network, no such config there: the libraries below raise a different class for each.
         raise BadInput(

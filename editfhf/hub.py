@@ -3,6 +3,8 @@
 import glob
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -57,6 +59,25 @@ def read_publication(folder: Path) -> Publication:
         f"{folder} {problem if folder.is_dir() else 'is no folder'}.",
         mend="Name a folder that `editfhf build` or `editfhf train` wrote to the end.",
     )
+
+
+@contextmanager
+def asking_for(name: str) -> Iterator[None]:
+    """Around what fetches `user/name` from the Hub: its client says nothing of its own, and a mistyped path is none.
+
+    Raises:
+        BadInput: `user` is a folder here, so that a path was meant: said at once, where the Hub is asked for long.
+    """
+    from huggingface_hub.utils import logging
+
+    if Path(name.partition("/")[0]).is_dir():
+        raise BadInput(f"{name} does not exist.", mend="Check the path; no name on the Hub is meant by it.")
+    level = logging.get_verbosity()
+    logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
 
 
 def require_repository(name: str) -> None:

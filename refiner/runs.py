@@ -23,6 +23,7 @@ from safetensors.numpy import load_file, save_file
 
 from editfhf.errors import BadInput, first_line, hub_faults
 from editfhf.files import whole_file
+from editfhf.hub import asking_for
 
 FORMAT = 1  # of the folder; raise it when an older program could not read it
 RUN_FILE, WEIGHTS_FILE, CALIBRATION_FILE, HISTORY_FILE = (
@@ -192,7 +193,8 @@ def run_folder(path_or_repo: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(path_or_repo, allow_patterns=list(FILES)))
+        with asking_for(path_or_repo):
+            return Path(snapshot_download(path_or_repo, allow_patterns=list(FILES)))
     except (*hub_faults(), ValueError) as error:  # type: ignore[misc]
         raise BadInput(
             f"{path_or_repo} is not a folder here, and the Hub does not give it: {first_line(error)}.",

@@ -85,18 +85,23 @@ def train(
         cache: where features of images are kept; default: the user's cache folder.
 
     Raises:
-        BadInput: the dataset is too small, lacks a kind of region or holds NaN; `out` is of another configuration.
+        BadInput: the dataset is too small, lacks a kind of region or holds NaN; `out` is of another configuration, or
+            cannot be written.
         JobFailed: the loss became NaN.
     """
     out = out.expanduser().resolve()
-    out.mkdir(parents=True, exist_ok=True)
     try:
-        with filelock.FileLock(out / LOCK, timeout=0), fixed_threads(THREADS):
-            return _train(dataset, out, config, only, report, cache)
+        out.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(out / LOCK).acquire(timeout=0)
     except filelock.Timeout as error:
         raise BadInput(
             f"{out} is being trained by another process.", mend="Wait for it, or name another folder."
         ) from error
+    except OSError as error:
+        raise BadInput(f"{out} cannot be written ({error.strerror}).", mend="Name another folder with -o.") from error
+    try:
+        with lock, fixed_threads(THREADS):
+            return _train(dataset, out, config, only, report, cache)
     except BadInput:
         if [one.name for one in out.iterdir()] == [LOCK]:  # nothing was begun: no empty run is left
             (out / LOCK).unlink()
