@@ -18,8 +18,8 @@ from editfhf.schema import DIMENSIONS
 from editfhf.vlm import Refused, Unanswered, VisionLanguageModel
 from refiner.agents import Pair
 from refiner.data import Sample
+from refiner.judge_statistics import statistics_of
 from refiner.lite.backbone import sentence_embeddings
-from refiner.second_look import statistics_of
 
 FARTHEST = 4.0  # standard deviations of the training edits: a statistic beyond is taken for that
 # Both chosen on the split `validation` of a rehearsal (168 edits), of widths 0.6 to 1.5 and ridges 0.03 and 0.1.
@@ -57,7 +57,7 @@ class Judge(Protocol):
 
 
 class SecondEvaluator:
-    """Kernel ridge regression on hand-made statistics of the two images (`refiner.second_look`) and on the text.
+    """Kernel ridge regression on hand-made statistics of the two images (`refiner.judge_statistics`) and on the text.
 
     With the evaluator that steers the lite refiner it shares what comes of the text (the sentence embedding, the colour
     and the place that are named) and the edits and people that taught both. Of the images it sees neither the features

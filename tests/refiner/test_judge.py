@@ -13,9 +13,9 @@ from editfhf.vlm import Refused, Unanswered
 from refiner.agents import Pair
 from refiner.data import Sample
 from refiner.judge import FEWEST_EDITS, EndpointJudge, SecondEvaluator
+from refiner.judge_statistics import haar, statistics_of
 from refiner.lite import planes
 from refiner.lite.expectation import expectations
-from refiner.second_look import haar, statistics_of
 from tests.factories import photo, png
 
 
