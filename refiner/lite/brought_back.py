@@ -10,6 +10,8 @@ import numpy as np
 
 from refiner.inputs import same_frame
 from refiner.lite.features import FeatureCache, Look, Picture, hash_of
+from refiner.lite.parts import random_box, share_in, with_soft_rim
+from refiner.lite.repair import composite
 
 BOX = (0.2, 0.8)  # of each side
 SOFT = 0.01  # of the diagonal: σ of the box's rim
@@ -45,17 +47,6 @@ def _mixed(source: np.ndarray, edited: np.ndarray, random: np.random.Generator) 
     if not same_frame(source, edited):
         return edited, float("nan")
     height, width = edited.shape[:2]
-    mask = _soft_box(height, width, random)
+    part = with_soft_rim(random_box(height, width, BOX, random), SOFT)
     photo = cv2.resize(source, (width, height), interpolation=cv2.INTER_AREA)
-    mixed = np.rint(edited * (1 - mask[..., None]) + photo * mask[..., None]).astype(np.uint8)
-    change = np.abs(edited.astype(np.float32) - photo).sum(axis=2)
-    return mixed, float((change * mask).sum() / max(float(change.sum()), 1.0))
-
-
-def _soft_box(height: int, width: int, random: np.random.Generator) -> np.ndarray:
-    """A random box of a fifth to four fifths of each side, with a soft rim: float32, shape (height, width), 0..1."""
-    shares = random.uniform(*BOX, 2)
-    left, top = (random.uniform(0, 1 - share) for share in shares)
-    mask = np.zeros((height, width), np.float32)
-    mask[int(top * height) : int((top + shares[1]) * height), int(left * width) : int((left + shares[0]) * width)] = 1
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), SOFT * float(np.hypot(height, width))))
+    return composite(edited, photo, part), share_in(part, edited, photo)

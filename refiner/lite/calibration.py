@@ -1,6 +1,6 @@
 """What a trained network's numbers mean: thresholds and errors, measured on the validation split."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from scipy.optimize import nnls
 
 from editfhf.schema import DIMENSIONS, REGION_KINDS
 from refiner.data import Sample
-from refiner.lite.composites import Composite, partners
+from refiner.lite.composites import Composite, pairs_of
 from refiner.lite.features import PairFeatures
 from refiner.lite.metrics import predict
 from refiner.lite.network import LiteNetwork
@@ -26,7 +26,7 @@ SENSITIVITY_WEIGHT = 2.0  # of the share of flaws found, that of clean edits lef
 # Standard deviations: 84 % of a normal distribution lie above minus that; of candidates that are chosen for what is
 # predicted, fewer. Chosen on a rehearsal's validation photos, with an editor that makes few flaws: of the levels tried
 # about the lowest with which the loop harmed fewer than one flawed edit in twenty there.
-CONFIDENCE = 1.0
+HALF_WIDTH_STD = 1.0
 MATCHED = 0.5  # intersection over union of a region that was found
 THRESHOLDS = np.round(np.arange(0.1, 0.65, 0.05), 2)  # share of people, from which a pixel belongs to a region
 SMALLEST_NOISE = 2.0  # points of 100: no score is known more finely
@@ -43,6 +43,7 @@ class PairError(BaseModel):
     growth: float
 
     def at(self, distance: float) -> float:
+        """ΔE between the two images (`planes.edit_distance`) → points of 100."""
         return float(np.hypot(self.floor, self.growth * distance))
 
 
@@ -78,7 +79,9 @@ def calibrate(
     """Thresholds and errors on the validation split, as JSON.
 
     Args:
+        network: trained, with the weights that are kept.
         features, composed: of `validation`, and of `composites`, which are made of its edits.
+        train: what people's words for flaws are taken from.
     """
     targets = [Target.of(one) for one in validation]
     maps, presence, scores, whole = [], [], [], []
@@ -97,13 +100,15 @@ def calibrate(
             kind: _threshold(all_maps[:, number], seen[:, number] >= gates[kind], validation, kind)
             for number, kind in enumerate(REGION_KINDS)
         },
-        whole=_gate(np.concatenate(whole).max(axis=1), np.array([one.whole.max() >= 0.5 for one in targets], float)),
+        whole=_gate_without_place(
+            np.concatenate(whole).max(axis=1), np.array([one.whole.max() >= 0.5 for one in targets], float)
+        ),
         std={
             name: float(max(SMALLEST_NOISE, np.sqrt(np.mean((judged[:, number] - told[:, number]) ** 2))))
             for number, name in enumerate(DIMENSIONS)
         },
         pair_error=_pair_errors(
-            _pairs_of_edits(validation, features, judged, told),
+            lambda: _pairs_of_edits(validation, features, judged, told),
             _pairs_with_composites(network, validation, features, judged, told, composites, composed),
             np.sqrt(2 * np.mean((judged - told) ** 2, axis=0)),
         ),
@@ -129,8 +134,9 @@ def _presence_gate(seen: np.ndarray, samples: Sequence[Sample], kind: str) -> fl
     return float(thresholds[int(np.argmax(right))])
 
 
-def _gate(seen: np.ndarray, there: np.ndarray) -> float:
-    """The lowest presence that raises a false alarm on no more than `FALSE_ALARMS` of the edits without a flaw.
+def _gate_without_place(seen: np.ndarray, there: np.ndarray) -> float:
+    """The lowest presence that says of no more than `FALSE_ALARMS` of the edits without a flaw that is everywhere, or
+    of something missing, that they have one.
 
     Half way to the next edit with one, so that few edits do not draw the line too closely.
     """
@@ -181,9 +187,7 @@ class _Pairs:
 def _pairs_of_edits(
     samples: Sequence[Sample], features: Sequence[PairFeatures], judged: np.ndarray, told: np.ndarray
 ) -> _Pairs:
-    pairs = [
-        (one, other) for one, some in partners([s.group for s in samples]).items() for other in some if one < other
-    ]
+    pairs = pairs_of([one.group for one in samples])
     left, right = np.array(pairs, int).reshape(-1, 2).T
     variance = _variance_of_people(samples)
     distance = [edit_distance(features[i].planes, features[j].planes) for i, j in pairs]
@@ -219,7 +223,7 @@ def _variance_of_people(samples: Sequence[Sample]) -> np.ndarray:
     return np.array([[sample.variance_of_mean(name) for name in DIMENSIONS] for sample in samples])
 
 
-def _pair_errors(edits: _Pairs, repairs: _Pairs, spread: np.ndarray) -> dict[str, PairError]:
+def _pair_errors(edits: Callable[[], _Pairs], repairs: _Pairs, spread: np.ndarray) -> dict[str, PairError]:
     """How far the difference of two images' scores may be off, given how different the two look.
 
     The model: variance of the error = people's own scatter + floor² + (growth × distance)², by non-negative least
@@ -230,7 +234,7 @@ def _pair_errors(edits: _Pairs, repairs: _Pairs, spread: np.ndarray) -> dict[str
         spread: shape (3,), points of 100: the error of two scores that have nothing in common; used where there is no
             pair at all.
     """
-    pairs = repairs if len(repairs.distance) >= FEWEST_REPAIRS else edits
+    pairs = repairs if len(repairs.distance) >= FEWEST_REPAIRS else edits()
     if not len(pairs.distance):
         floors = {"mean": float(spread.mean()), **dict(zip(DIMENSIONS, map(float, spread), strict=True))}
         return {name: PairError(floor=floor, growth=0.0) for name, floor in floors.items()}

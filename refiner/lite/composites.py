@@ -11,7 +11,7 @@ in between they are a guess, and `Composite.doubt` says how good a one.
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -21,7 +21,9 @@ from editfhf.geometry import rasterise
 from editfhf.schema import DIMENSIONS, REGION_KINDS, Polygon
 from refiner.data import Sample
 from refiner.lite.features import FeatureCache, Look, Picture, hash_of
+from refiner.lite.parts import random_box, share_in, with_soft_rim
 from refiner.lite.planes import PLANE_SIDE
+from refiner.lite.repair import composite
 from refiner.lite.targets import CELL_SIDE, PARTS, Target
 from refiner.lite.terms import KIND_OF_TYPE
 
@@ -35,7 +37,7 @@ MOST_SOME = 3  # flaws
 BOX = (0.25, 0.8)  # of each side
 # All that a part is drawn by: what is kept on disk goes by it.
 RECIPE = (GROWN, SOFT, SMALLEST, LARGEST, AROUND_OWN, AROUND_OTHERS, ALL_FLAWS, MOST_SOME, BOX)
-FEWEST_PAIRS = 8  # to tell by what marks cost
+FEWEST_PAIRS = 4  # of edits, to tell by what marks cost
 PartOf = Callable[[int, int], np.ndarray]  # height, width → float32, shape (height, width), 0..1
 
 
@@ -58,16 +60,21 @@ class Composite:
     doubt: np.ndarray
 
 
-def partners(groups: Sequence[str]) -> dict[int, list[int]]:
-    """Number of an edit → the others of its photo and instruction."""
+def pairs_of(groups: Sequence[str]) -> list[tuple[int, int]]:
+    """The numbers of any two edits of one photo and instruction, the lower first."""
     members = defaultdict(list)
     for number, group in enumerate(groups):
         members[group].append(number)
+    return [pair for some in members.values() for pair in combinations(some, 2)]
+
+
+def partners(groups: Sequence[str]) -> dict[int, list[int]]:
+    """Number of an edit → the others of its photo and instruction."""
     found = defaultdict(list)
-    for some in members.values():
-        for below, above in permutations(some, 2):
-            found[below].append(above)
-    return dict(found)
+    for one, other in pairs_of(groups):
+        found[one].append(other)
+        found[other].append(one)
+    return {number: sorted(others) for number, others in found.items()}
 
 
 def worth(targets: Sequence[Target]) -> np.ndarray:
@@ -77,7 +84,7 @@ def worth(targets: Sequence[Target]) -> np.ndarray:
     flaw costs more than its area; simulated people rate by a truth that pools by the same root, so in a rehearsal it is
     right by construction.
     """
-    pairs = [(below, above) for below, some in partners([one.group for one in targets]).items() for above in some]
+    pairs = pairs_of([one.group for one in targets])
     if len(pairs) < FEWEST_PAIRS:
         return np.zeros((len(DIMENSIONS), len(REGION_KINDS)))
     below, above = np.array(pairs).T
@@ -103,8 +110,11 @@ def compose(
     part is too small or too large.
 
     Args:
+        samples, looks, targets: of all edits, by number.
         pair: numbers of the edit below, and of the one that a part is taken from.
         cost: see `worth`.
+        cache: keeps the part, too.
+        seed: of what the part is drawn by.
     """
     below, above = pair
     one, other = looks[below], looks[above]
@@ -115,9 +125,8 @@ def compose(
         return _part(flaws[0], flaws[1], height, width, np.random.default_rng(int(name, 16)))
 
     def mixed() -> np.ndarray:
-        first, second = one.edited.pixels(), other.edited.pixels()
-        alpha = part(*first.shape[:2])[..., None]
-        return np.rint(first * (1 - alpha) + second * alpha).astype(np.uint8)
+        first = one.edited.pixels()
+        return composite(first, other.edited.pixels(), part(*first.shape[:2]))
 
     def measured() -> dict[str, np.ndarray]:
         moved, small = _measure(one.edited.pixels(), other.edited.pixels(), part)
@@ -186,12 +195,10 @@ def _measure(first: np.ndarray, second: np.ndarray, part: PartOf) -> tuple[float
     if first.shape != second.shape:
         return float("nan"), nothing
     alpha = part(*first.shape[:2])
-    change = np.abs(first.astype(np.float32) - second).sum(axis=2)
-    total = float(change.sum())
-    if not total or not SMALLEST < alpha.mean() < LARGEST:
+    if np.array_equal(first, second) or not SMALLEST < alpha.mean() < LARGEST:
         return float("nan"), nothing
     small = np.clip(cv2.resize(alpha, (PLANE_SIDE, PLANE_SIDE), interpolation=cv2.INTER_AREA), 0, 1)
-    return float((change * alpha).sum()) / total, small
+    return share_in(alpha, first, second), small
 
 
 def _part(
@@ -199,19 +206,15 @@ def _part(
 ) -> np.ndarray:
     """Around flaws of the one edit (a repair) or of the other (the harm that one may do), or a random box, with a soft
     rim: float32, shape (height, width), 0..1."""
-    diagonal = float(np.hypot(height, width))
-    mask = np.zeros((height, width), np.float32)
     choice = random.random()
     around = own if choice < AROUND_OWN else others if choice < AROUND_OWN + AROUND_OTHERS else ()
     if around:
+        mask = np.zeros((height, width), np.float32)
         some = len(around) if random.random() < ALL_FLAWS else 1 + int(random.integers(min(MOST_SOME, len(around))))
         for number in random.permutation(len(around))[:some]:
             mask[rasterise(around[number], width, height)] = 1
-        side = 2 * int(GROWN * diagonal) + 1
+        side = 2 * int(GROWN * float(np.hypot(height, width))) + 1
         mask = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     else:
-        shares = random.uniform(*BOX, 2)
-        left, top = (random.uniform(0, 1 - share) for share in shares)
-        rows = slice(int(top * height), int((top + shares[1]) * height))
-        mask[rows, int(left * width) : int((left + shares[0]) * width)] = 1
-    return np.clip(cv2.GaussianBlur(mask, (0, 0), SOFT * diagonal), 0, 1)
+        mask = random_box(height, width, BOX, random)
+    return with_soft_rim(mask, SOFT)

@@ -16,7 +16,7 @@ from editfhf.schema import DIMENSIONS, REGION_KINDS, Polygon
 from refiner.agents import Difference, FoundRegion, Pair, Perceived, RepairStep, Scores
 from refiner.inputs import pixels_hash
 from refiner.lite.backbone import image_features
-from refiner.lite.calibration import CONFIDENCE, Calibration
+from refiner.lite.calibration import HALF_WIDTH_STD, Calibration
 from refiner.lite.expectation import expectations, likely_task
 from refiner.lite.features import features_of_pair
 from refiner.lite.kernel import KernelScores
@@ -134,7 +134,7 @@ class LiteModel:
         first, second = self.evaluate(before), self.evaluate(after)
         dimensions = {name: second.values[name] - first.values[name] for name in DIMENSIONS}
         distance = edit_distance(self._planes(before), self._planes(after))
-        error = {name: CONFIDENCE * one.at(distance) for name, one in self.calibration.pair_error.items()}
+        error = {name: HALF_WIDTH_STD * one.at(distance) for name, one in self.calibration.pair_error.items()}
         half_width = error.pop("mean")
         noise = {name: min(LARGEST_FALL, value) for name, value in error.items()}
         return Difference(second.mean - first.mean, half_width, dimensions, noise)

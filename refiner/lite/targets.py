@@ -54,7 +54,13 @@ class Target:
 
     Attributes:
         marked: uint8, shape (2, PLANE_SIDE, PLANE_SIDE): the share of people who marked each cell, 255 is all.
+        presence: float32, shape (2,), 0 or 1: whether people agree on a flaw of the kind.
+        scores: float32, shape (3,), 0..1, in the order of DIMENSIONS; NaN where it is not known.
+        whole: float32, shape (flaw types,): the share of people who said that such a flaw is everywhere, or missing.
         regions: of each (uint8, shape (CELL_SIDE, CELL_SIDE): how many of a cell's `PARTS` it covers; type; share).
+        group: the same for edits of one photo by one instruction.
+        agreed_share: of people, from which they agree on a flaw.
+        looked: see `Targets`.
     """
 
     marked: np.ndarray
@@ -80,6 +86,7 @@ class Target:
 
     @classmethod
     def of(cls, sample: Sample) -> "Target":
+        """What people said of an edit; regions too small to cover any of a cell's parts are left out."""
         whole = np.zeros(len(FLAW_TYPES), np.float32)
         regions = []
         for region in sample.regions:
