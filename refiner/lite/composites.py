@@ -37,7 +37,7 @@ MOST_SOME = 3  # flaws
 BOX = (0.25, 0.8)  # of each side
 # All that a part is drawn by: what is kept on disk goes by it.
 RECIPE = (GROWN, SOFT, SMALLEST, LARGEST, AROUND_OWN, AROUND_OTHERS, ALL_FLAWS, MOST_SOME, BOX)
-FEWEST_PAIRS = 4  # of edits, to tell by what marks cost
+FEWEST_PAIRS = 12  # of edits, to tell by what marks cost
 PartOf = Callable[[int, int], np.ndarray]  # height, width → float32, shape (height, width), 0..1
 
 
