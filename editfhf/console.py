@@ -10,6 +10,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 Item = TypeVar("Item")
+# Before so many items or seconds the time left is not said: the first item's holds what is loaded only once.
+SURE_ITEMS, SURE_S = 5, 30.0
 QUIET_S = 30.0  # between two lines of progress where no bar can be drawn: a log stays readable
 
 WorkspaceOption = Annotated[
@@ -71,7 +73,12 @@ def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
 
     Where standard error is no terminal, a line every 30 s says it instead.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class TimeLeft(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            return super().render(task) if _is_sure(task.completed, task.elapsed or 0) else Text("")
 
     console = _console(stderr=True)
     columns = (
@@ -79,7 +86,7 @@ def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TimeLeft(),
     )
     if not console.is_terminal:
         yield _lines(title)
@@ -93,6 +100,11 @@ def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
             bar.update(task, rate=f"{speed:.1f}/s" if speed else "")
 
         yield report
+
+
+def _is_sure(done: float, seconds: float) -> bool:
+    """Whether the time left can be told from what was done."""
+    return done >= SURE_ITEMS or (done > 0 and seconds >= SURE_S)
 
 
 def _lines(title: str) -> Callable[[int, int | None], None]:

@@ -217,7 +217,7 @@ def score(
     from pathlib import Path
 
     from refiner.pairs import read_pair_sheet
-    from refiner.scoring import COLUMNS, require_writable, score_pairs, write_rows
+    from refiner.scoring import COLUMNS, common_errors, require_writable, score_pairs, write_rows
 
     # What is wrong with the files is said before the model is loaded and has worked for nothing.
     named = read_pair_sheet(Path(pairs))
@@ -230,8 +230,14 @@ def score(
     if as_json:
         console.show({"note": refiner.note, "scores": rows}, as_json=True)
         return
-    scored = [{k: v for k, v in row.items() if k not in ("note", "reason")} for row in rows if not row["reason"]]
-    console.show(scored, title="Scores, 0 to 100, and the standard deviation of each")
+    scored = [row for row in rows if not row["reason"]]
+    errors = common_errors(scored)
+    hidden = {"note", "reason", *(f"{name}_std" for name in errors)}
+    shown = [{name: value for name, value in row.items() if name not in hidden} for row in scored]
+    console.show(shown, title=f"Scores, 0 to 100{'' if errors else ', and the standard deviation of each'}")
+    if errors:
+        told = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in errors.items())
+        console.say(f"Standard deviation of the error of each score: {told}.")
     _say_note(refiner.note)
     _say_some([f"{row['edited']}: {row['note']}" for row in rows if row["note"]], "pairs have a note")
     _say_some([row["reason"] for row in rows if row["reason"]], "pairs were set aside")
@@ -264,8 +270,8 @@ def refine(
         ),
     ] = None,
     split: Annotated[
-        str, typer.Option("--split", metavar="train|validation|test", help="With a dataset: which split.")
-    ] = "test",
+        str, typer.Option("--split", metavar="train|validation|test", help="With a dataset: which split; test if none.")
+    ] = "",
     worst: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="With a dataset: only the N that people scored lowest.")
     ] = None,
@@ -287,6 +293,8 @@ def refine(
             raise BadInput("--batch brings its own pairs.", mend="Leave out --source, --edited and --instruction.")
         _refine_batch(run, batch, split, worst, Path(out), editor, force, max_iterations, as_json)
         return
+    if split or worst is not None:
+        raise BadInput("--split and --worst need a dataset.", mend="One pair is refined without them.")
     given = {"--source": source, "--edited": edited, "--instruction": instruction}
     if missing := [name for name, value in given.items() if value is None]:
         raise BadInput(f"{missing[0]} is missing.", mend="One pair needs all three; many pairs come by --batch.")

@@ -20,6 +20,7 @@ from refiner.agents import Pair
 from refiner.inputs import make_pair, read_pair
 
 SHEET_COLUMNS = ("source", "edited", "instruction")
+DATASET_NAME = "dataset"  # in a workspace: where the examples build it
 SHEET_NAME = "pairs.csv"  # in a folder that has other CSV files too
 DATASET_COLUMNS = ("edit_id", "source_image", "edited_image", "instruction")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
@@ -46,32 +47,37 @@ class NamedPair:
     edited: str = ""
 
 
-def find_pairs(where: str, split: str = "test", force: bool = False, worst: int | None = None) -> list[NamedPair]:
+def find_pairs(where: str, split: str = "", force: bool = False, worst: int | None = None) -> list[NamedPair]:
     """The pairs of a CSV file, of a folder with one, or of one split of a dataset.
 
     Args:
         where: a CSV file (`read_pair_sheet`); a folder that holds one, or several of which one is `pairs.csv`; a folder
             that `editfhf build` wrote; or the name of a dataset on the Hub.
-        split: of a dataset: train, validation or test.
+        split: of a dataset: train, validation or test; "" is test.
         force: also take pairs where the edited image does not look like an edit of that photo.
         worst: of a dataset, only so many: those that people scored lowest on the mean of the three dimensions.
 
     Raises:
-        BadInput: it is none of these, or holds no pair.
+        BadInput: it is none of these, or holds no pair; `split` or `worst` of what is no dataset.
     """
-    path = Path(where).expanduser()
-    if path.is_file():
-        return read_pair_sheet(path, force)
+    path = sheet = Path(where).expanduser()
     if path.is_dir() and not (path / MANIFEST_NAME).is_file():
         sheets = sorted(path.glob("*.csv"))
         named = [sheet for sheet in sheets if sheet.name == SHEET_NAME] or sheets
         if len(named) != 1:
+            below = path / DATASET_NAME
+            if not sheets and (below / MANIFEST_NAME).is_file():
+                raise BadInput(f"{path} holds no CSV file and no dataset.", mend=f"Name the dataset below it: {below}.")
             problem = f"{len(sheets)} CSV files, none of them {SHEET_NAME}" if sheets else "no CSV file and no dataset"
             raise BadInput(f"{path} holds {problem}.", mend="Name the CSV file itself, or a dataset's folder.")
-        return read_pair_sheet(named[0], force)
+        sheet = named[0]
+    if sheet.is_file():
+        if split or worst is not None:
+            raise BadInput(f"--split and --worst need a dataset; {sheet} is a CSV file.", mend="Leave them out.")
+        return read_pair_sheet(sheet, force)
     if not path.exists() and (path.suffix.casefold() == ".csv" or where.count("/") != 1):
         raise BadInput(f"{path} does not exist.", mend="Name a CSV file, a dataset's folder or a name on the Hub.")
-    return _dataset_pairs(where, split, force, worst)
+    return _dataset_pairs(where, split or "test", force, worst)
 
 
 def read_pair_sheet(path: Path, force: bool = False) -> list[NamedPair]:
@@ -80,6 +86,8 @@ def read_pair_sheet(path: Path, force: bool = False) -> list[NamedPair]:
     Raises:
         BadInput: it cannot be read, lacks a column or has no rows.
     """
+    if path.suffix.casefold() in IMAGE_SUFFIXES:
+        raise BadInput(f"{path} is an image, not a CSV file.", mend="One pair is refined with --source and --edited.")
     rows = read_sheet(path, SHEET_COLUMNS)
     if not rows:
         raise BadInput(

@@ -1,7 +1,7 @@
 """`editfhf score`: the evaluation agent alone, on the pairs of a CSV file."""
 
 import csv
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,16 @@ def score_pairs(
         written = {"source": named.source, "edited": named.edited, "instruction": named.instruction}
         rows.append({**written, **scores, "note": note, "reason": reason})
     return rows
+
+
+def common_errors(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Dimension → the standard deviation of its score's error, where that is one for all rows; empty where it is not.
+
+    Args:
+        rows: that were scored (`score_pairs`).
+    """
+    found = {tuple(row[f"{name}_std"] for name in DIMENSIONS) for row in rows}
+    return dict(zip(DIMENSIONS, found.pop(), strict=True)) if len(found) == 1 else {}
 
 
 def require_writable(out: Path, sheet: Path, pairs: Iterable[NamedPair]) -> None:

@@ -1,11 +1,14 @@
 """The command line as a user meets it: help, exit codes, one sentence for what went wrong."""
 
+import io
 import json
+import re
 import subprocess
 import sys
 
 import pytest
 import typer
+from rich.console import Console
 from typer.core import TyperGroup
 
 from editfhf import cli, console
@@ -72,6 +75,18 @@ def test_long_work_without_a_terminal_says_a_line_every_half_minute(capsys, monk
     assert shown.err.splitlines() == [
         "Generating: 30 of 120, about 2 min left", "Generating: 60 of 120, about 1 min left",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("done", "is_told"), [(4, False), (5, True), (9, True)])
+def test_a_bar_tells_no_time_left_from_the_first_items_which_hold_the_loading(monkeypatch, done, is_told):
+    screen = io.StringIO()
+    monkeypatch.setattr(console, "_console", lambda **_: Console(file=screen, force_terminal=True, width=100))
+    with console.progress("Scoring") as report:
+        for number in range(done + 1):
+            report(number, 100)
+    last = screen.getvalue().rpartition("Scoring")[2]
+    assert f"{done}/100" in last
+    assert bool(re.search(r"\d:\d\d:\d\d", last)) == is_told
 
 
 @pytest.mark.parametrize("name", ["tasks", "models", "flaws"])

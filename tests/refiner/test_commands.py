@@ -119,7 +119,7 @@ def test_predict_fills_the_table_and_names_the_next_command(sheet, campaign, cap
         (["refine", *pair_options(0), "--max-iterations", "0"], "max-iterations"),
         (["refine", *pair_options(0)[:-1], " "], "instruction is empty"),
         (["score", "none.csv"], "none.csv cannot be read"),
-        (["score", "in/images/photo 0.png"], "not UTF-8"),
+        (["score", "in/images/photo 0.png"], "is an image, not a CSV file"),
         (["score"], "PAIRS.csv"),
         (["score", "in/pairs.csv", "-o", "none/scores.csv"], "cannot be written"),
         (["predict", "-w", "none"], "does not exist"),

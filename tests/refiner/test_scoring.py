@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from editfhf import cli
 from editfhf.errors import BadInput
 from editfhf.schema import DIMENSIONS
-from refiner.scoring import COLUMNS, score_pairs, write_rows
+from refiner import commands
+from refiner.scoring import COLUMNS, common_errors, score_pairs, write_rows
 from tests.refiner.small_refiner import small_refiner, write_pairs
 
 SAMPLES = Path(__file__).parents[2] / "editfhf/samples"
@@ -33,6 +35,20 @@ def test_a_bad_row_is_set_aside_with_its_line_and_reason_and_the_others_are_scor
     assert [row["perceptual_quality"] for row in bad] == [None] * 2
     for row, words in zip(bad, ("line 4: .*none.png does not exist", "line 5: .*English"), strict=True):
         assert re.search(words, row["reason"])
+
+
+def test_errors_that_are_the_same_for_all_pairs_are_told_once(tmp_path, capsys, monkeypatch):
+    sheet = write_pairs(tmp_path / "in", 2)
+    monkeypatch.setattr(commands, "_open", lambda _run: small_refiner())
+    assert cli.run(["score", str(sheet), "-o", str(tmp_path / "scores.csv")]) == 0
+    shown = capsys.readouterr().out
+    errors = ", ".join(f"{name.replace('_', ' ')} 6.50" for name in DIMENSIONS)
+    assert f"Standard deviation of the error of each score: {errors}." in shown
+    assert "std" not in shown
+    assert (tmp_path / "scores.csv").read_text().count(",6.5,") == 2 * len(DIMENSIONS)
+    one, other = ({f"{name}_std": value for name in DIMENSIONS} for value in (6.5, 7.0))
+    assert common_errors([one, one]) == dict.fromkeys(DIMENSIONS, 6.5)
+    assert common_errors([one, other]) == common_errors([]) == {}
 
 
 def test_force_takes_an_edited_image_of_another_photo(tmp_path):
