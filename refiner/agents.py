@@ -9,7 +9,6 @@ import numpy as np
 from editfhf.schema import DIMENSIONS, Polygon
 
 Operation = Literal["restore_source", "inpaint", "reapply"]
-OPERATIONS: tuple[Operation, ...] = ("restore_source", "inpaint", "reapply")
 
 
 @dataclass(frozen=True, slots=True)

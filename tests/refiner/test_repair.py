@@ -1,3 +1,5 @@
+from typing import get_args
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from skimage import data
 from skimage.metrics import structural_similarity
 
 from generators.base import EditOutcome, EditRequest
-from refiner.agents import OPERATIONS, Pair, RepairStep
+from refiner.agents import Operation, Pair, RepairStep
 from refiner.lite.expectation import named_colour
 from refiner.lite.filling import fill, spread
 from refiner.lite.repair import DILATION, FEATHER, LiteAction, feathered_mask
@@ -57,7 +59,7 @@ polygons = st.lists(points, min_size=3, max_size=7).map(lambda ring: [ring])
 @settings(max_examples=60)
 @given(
     shapes=st.lists(polygons, min_size=1, max_size=3),
-    operation=st.sampled_from(OPERATIONS),
+    operation=st.sampled_from(get_args(Operation)),
     size=st.tuples(st.integers(32, 90), st.integers(32, 90)),
 )
 def test_outside_the_feathered_region_every_pixel_is_the_same_bit_for_bit(shapes, operation, size):
@@ -182,7 +184,7 @@ def test_spread_keeps_what_is_known_and_a_constant_stays_one():
     np.testing.assert_allclose(spread(values, weight), 7.5, atol=1e-3)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", get_args(Operation))
 def test_the_same_step_gives_the_same_pixels(astronaut, operation):
     step = RepairStep(operation, (BOX,), "")
     pair = Pair(astronaut[:, ::-1].copy(), astronaut, "make it warmer")
