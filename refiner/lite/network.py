@@ -223,4 +223,5 @@ def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 def _stacked(arrays: Sequence[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(arrays))
+    # Into torch's own memory: where NumPy's lies changes the last bits of a matrix product.
+    return torch.from_numpy(np.stack(arrays)).clone()
