@@ -103,16 +103,21 @@ def test_the_same_dataset_and_seed_give_the_same_weights_and_another_seed_does_n
     assert any(not np.array_equal(one[name], three[name]) for name in one)
 
 
-def test_a_run_that_is_killed_goes_on_to_the_result_of_one_that_was_not(dataset, feature_cache, run, tmp_path):
-    command = f"""
+def test_a_run_that_is_killed_goes_on_to_the_result_of_one_that_was_not(dataset, feature_cache, tmp_path):
+    # Each in a process of its own, as `editfhf train` is.
+    def command(out):
+        code = f"""
 from pathlib import Path
 from refiner.train import train
 from tests.refiner.conftest import QUICK
-train({str(dataset)!r}, Path({str(tmp_path / "run")!r}), QUICK, cache=Path({str(feature_cache)!r}))
+train({str(dataset)!r}, Path({str(out)!r}), QUICK, cache=Path({str(feature_cache)!r}))
 """
+        return [sys.executable, "-c", code]
+
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
     kills = 0
     while kills < 3:
-        running = subprocess.Popen([sys.executable, "-c", command], env={**os.environ, "OMP_NUM_THREADS": "1"})
+        running = subprocess.Popen(command(tmp_path / "run"), env=alone)
         checkpoints = tmp_path / "run/checkpoint"
         before = set(checkpoints.glob("epoch-*")) if checkpoints.is_dir() else set()
         deadline = time.monotonic() + 120
@@ -126,11 +131,14 @@ train({str(dataset)!r}, Path({str(tmp_path / "run")!r}), QUICK, cache=Path({str(
         running.wait()
         kills += 1
     assert kills >= 1
-    train(str(dataset), tmp_path / "run", QUICK, cache=feature_cache)
-    whole, unbroken = (load_file(folder / "weights.safetensors") for folder in (tmp_path / "run", run))
+    for name in ("run", "unbroken"):
+        subprocess.run(command(tmp_path / name), env=alone, check=True, timeout=600)
+    whole, unbroken = (
+        load_file(folder / "weights.safetensors") for folder in (tmp_path / "run", tmp_path / "unbroken")
+    )
     assert set(whole) == set(unbroken)
     assert all(np.array_equal(whole[name], unbroken[name]) for name in whole)
-    history = [json.loads((folder / "history.json").read_text()) for folder in (tmp_path / "run", run)]
+    history = [json.loads((folder / "history.json").read_text()) for folder in folders]
     timeless = [[{k: v for k, v in row.items() if "seconds" not in k} for row in rows] for rows in history]
     assert timeless[0] == timeless[1]
 
