@@ -133,9 +133,8 @@ train({str(dataset)!r}, Path({str(out)!r}), QUICK, cache=Path({str(feature_cache
     assert kills >= 1
     for name in ("run", "unbroken"):
         subprocess.run(command(tmp_path / name), env=alone, check=True, timeout=600)
-    whole, unbroken = (
-        load_file(folder / "weights.safetensors") for folder in (tmp_path / "run", tmp_path / "unbroken")
-    )
+    folders = [tmp_path / "run", tmp_path / "unbroken"]
+    whole, unbroken = (load_file(folder / "weights.safetensors") for folder in folders)
     assert set(whole) == set(unbroken)
     assert all(np.array_equal(whole[name], unbroken[name]) for name in whole)
     history = [json.loads((folder / "history.json").read_text()) for folder in folders]
