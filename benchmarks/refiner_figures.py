@@ -39,7 +39,7 @@ from refiner.benchmark import benchmark
 from refiner.commands import ABLATIONS
 from refiner.measures.entries import CLEAN, FLAWED, KEPT, ORACLE, PEOPLE, THE_RUN, TRIED
 from refiner.measures.loop import AGAIN, BEST_OF_N, RESTORED
-from refiner.measures.perception import BASELINES, CEILING
+from refiner.measures.perception import BASELINES, CEILING, UNDECIDED
 from refiner.measures.reasoning import BOTH, MAJORITY_CLASS
 from refiner.measures.result import BenchmarkResult
 from refiner.refiner import Refiner
@@ -152,7 +152,7 @@ def headline(result: BenchmarkResult) -> dict[str, float | None]:
             found[name] = None
 
     for kind in REGION_KINDS:
-        for method in (THE_RUN, *BASELINES):
+        for method in (THE_RUN, UNDECIDED, *BASELINES):
             take(f"CC {kind}: {method}", "perception", kind, method, "cc", judged_by=PEOPLE)
         for method in (THE_RUN, CEILING):
             take(f"CC {kind}, true masks: {method}", "perception", kind, method, "cc", judged_by=ORACLE)

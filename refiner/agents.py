@@ -33,10 +33,12 @@ class Perceived:
         maps: region kind → float32, shape (height, width) of the edited image, 0..1: the share of people who would mark
             the pixel. All zeros where the presence says that nothing is there: never normalised per image.
         presence: region kind → the probability, 0..1, that people mark anything of this kind.
+        undecided: the maps as they were before the presence had its say; only for measuring, None where not known.
     """
 
     maps: Mapping[str, np.ndarray]
     presence: Mapping[str, float]
+    undecided: Mapping[str, np.ndarray] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class TrainConfig(BaseModel):
     backend: Literal["lite"] = "lite"
     seed: int = 0
     agents: tuple[Agent, ...] = AGENTS
-    epochs: int = Field(default=12, ge=1, le=1000)
+    epochs: int = Field(default=10, ge=1, le=1000)
     patience: int = Field(default=6, ge=1)
     batch_size: int = Field(default=16, ge=2, le=1024)
     learning_rate: float = Field(default=5e-3, gt=0, le=1)

@@ -84,14 +84,13 @@ class LiteModel:
         output = self._output(pair)
         height, width = pair.edited.shape[:2]
         presence = {kind: float(torch.sigmoid(output.presence[0, number])) for number, kind in enumerate(REGION_KINDS)}
-        maps = {}
+        maps, undecided = {}, {}
         for number, kind in enumerate(REGION_KINDS):
-            if presence[kind] < self.calibration.presence[kind]:
-                maps[kind] = np.zeros((height, width), np.float32)
-            else:
-                small = torch.sigmoid(output.maps[0, number]).numpy()
-                maps[kind] = np.clip(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
-        return Perceived(maps, presence)
+            small = torch.sigmoid(output.maps[0, number]).numpy()
+            undecided[kind] = np.clip(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+            shown = presence[kind] >= self.calibration.presence[kind]
+            maps[kind] = undecided[kind] if shown else np.zeros((height, width), np.float32)
+        return Perceived(maps, presence, undecided)
 
     # Reasoning
 

@@ -140,10 +140,11 @@ class LiteNetwork(nn.Module):
             planes = planes * (1 - _plane_mask(("edited has the colour", "source has the colour", "place")))
         told = self.read_text(text)
         fused = {}
-        for stride in STAGES:
+        mean = highest = planes
+        for stride in STAGES:  # from fine to coarse: each pools what the one before pooled
             left, right = source[stride].float(), batch.edited[stride].float()
-            cell = PLANE_SIDE // left.shape[-1]
-            mean, highest = functional.avg_pool2d(planes, cell), functional.max_pool2d(planes, cell)
+            cell = mean.shape[-1] // left.shape[-1]
+            mean, highest = functional.avg_pool2d(mean, cell), functional.max_pool2d(highest, cell)
             seen = torch.cat([left, right, (left - right).abs(), mean, highest], 1)
             fused[stride] = self.fuse[str(stride)](seen, told)
         x = fused[32]
@@ -173,13 +174,18 @@ class LiteNetwork(nn.Module):
         Args:
             masks: (regions, side, side) of `output.cells`, 0..1; owners: (regions,), the pair that each lies on.
         """
-        cells, context = output.cells[owners], output.context[owners]
-        weight = masks[:, None]
-        inside = (cells * weight).sum((2, 3)) / weight.sum((2, 3)).clamp_min(1e-3)
-        around = functional.max_pool2d(weight, 7, stride=1, padding=3) - weight
-        beside = (cells * around).sum((2, 3)) / around.sum((2, 3)).clamp_min(1e-3)
-        highest = (cells * weight).amax((2, 3))
-        return torch.as_tensor(self.name(torch.cat([inside, beside, highest, context], 1)))
+        around = functional.max_pool2d(masks[:, None], 7, stride=1, padding=3)[:, 0] - masks
+        order = torch.argsort(owners, stable=True)
+        rows = []
+        # Pair by pair: a copy of a pair's cells for each of its regions would be most of what a step costs.
+        for number, own in enumerate(order.split(torch.bincount(owners, minlength=len(output.cells)).tolist())):
+            if len(own):
+                cells, inside, beside = output.cells[number].flatten(1), masks[own].flatten(1), around[own].flatten(1)
+                highest = (cells * inside[:, None]).amax(2)
+                context = output.context[number].expand(len(own), -1)
+                rows.append(torch.cat([_mean_in(inside, cells), _mean_in(beside, cells), highest, context], 1))
+        named = self.name(torch.cat(rows))
+        return torch.as_tensor(named[torch.argsort(order)])
 
 
 class _Fuse(nn.Module):
@@ -202,6 +208,11 @@ def map_statistics(maps: Tensor) -> Tensor:
     flat = torch.sigmoid(maps).flatten(2)
     high = flat.topk(max(1, flat.shape[-1] // 100), dim=-1).values
     return torch.cat([flat.mean(-1), flat.std(-1), high[..., -1], high[..., 0]], 1)
+
+
+def _mean_in(parts: Tensor, cells: Tensor) -> Tensor:
+    """The mean of the cells, (channels, n), in each part, (parts, n), of weights 0..1: (parts, channels)."""
+    return parts @ cells.T / parts.sum(1, keepdim=True).clamp_min(1e-3)
 
 
 def _statistics(planes: Tensor) -> Tensor:

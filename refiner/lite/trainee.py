@@ -34,6 +34,7 @@ AVERAGED = 0.98  # of the running mean of the weights stays at each step: about 
 UNEDITED = 0.05  # quantile of the training scores that an unedited photo gets for instruction following
 PARTLY_BROUGHT_BACK = 3  # every so many training edits also serve with a part brought back
 MIRRORED = 0.5  # share of batches that are shown mirrored
+MADE_SHOWN = 0.5  # share of the images that nobody rated, made here, that an epoch shows: each epoch others
 NAMES_A_SIDE = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 Result = TypeVar("Result")
 
@@ -164,9 +165,11 @@ class LiteTrainee:
         """
         random = np.random.default_rng([self.config.seed, epoch])
         torch.manual_seed(int(random.integers(2**31)))  # of the dropout: a run that goes on draws the same
+        shown = random.random(len(self._targets)) < MADE_SHOWN
+        shown[: len(self._samples)] = True
         batches = []
         for sided in (False, True):
-            (numbers,) = np.nonzero(self._sided == sided)
+            (numbers,) = np.nonzero(shown & (self._sided == sided))
             if len(numbers):
                 n_batches = max(1, len(numbers) // self.config.batch_size)
                 for part in np.array_split(self._in_groups(numbers, random), n_batches):

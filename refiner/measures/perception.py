@@ -25,6 +25,7 @@ from refiner.measures.entries import (
 )
 
 CEILING = "people's maps"
+UNDECIDED = "the run, shown whatever its presence"  # where its maps lie, apart from whether there is anything
 BASELINES: Mapping[str, Callable[[Pair], np.ndarray]] = {
     "centre prior": baselines.centre_prior,
     "|source − edited|": baselines.difference_map,
@@ -63,7 +64,10 @@ class PerceptionMeasures:
         people = {kind: sample.map_of(kind, (width, height)) for kind in REGION_KINDS}
         maps = {name: make(pair) for name, make in BASELINES.items()}
         for kind in REGION_KINDS:
-            mine = {THE_RUN: perceived.maps[kind], **maps}
+            mine = {THE_RUN: perceived.maps[kind]}
+            if perceived.undecided is not None:
+                mine[UNDECIDED] = perceived.undecided[kind]
+            mine |= maps
             if shows_a_place(people[kind]):
                 self._compare(sample, kind, PEOPLE, mine, people[kind])
             if masks is not None and masks[kind].std() > FLAT:
