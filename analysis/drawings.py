@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.regions import Consensus, find_consensus
+from editfhf.schema import REGION_TYPES
 
 INSPECTED = ("answered", "no_flaw")  # the other outcomes say that nobody looked for flaws
-ANSWER_COLUMNS = ["edit_id", "annotator", "outcome"]
+ANSWER_COLUMNS = ["edit_id", "annotator", "project_type", "outcome", "screened"]
 REGION_COLUMNS = [
     "edit_id", "annotator", "region_id", "kind", "flaw_type", "extent", "polygon", "source_polygon", "description",
 ]  # fmt: skip
@@ -28,7 +29,7 @@ class Drawings:
     def __init__(self, answers: pa.Table, regions: pa.Table) -> None:
         self._inspectors: dict[str, set[str]] = defaultdict(set)
         for row in answers.select(ANSWER_COLUMNS).to_pylist():
-            if row["outcome"] in INSPECTED:
+            if row["outcome"] in INSPECTED and row["project_type"] in REGION_TYPES and not row["screened"]:
                 self._inspectors[row["edit_id"]].add(row["annotator"])
         self._regions = regions.select(REGION_COLUMNS).sort_by("edit_id").combine_chunks()
         ids = np.asarray(self._regions["edit_id"].to_pylist(), dtype=str)

@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -62,8 +62,17 @@ class AnnotationConfig(_Section):
     """The campaign: who looks at what, how often."""
 
     title: Annotated[str, Field(min_length=3, max_length=50)] = "EditFHF"
-    raters_per_edit: Annotated[int, Field(ge=1, le=100)] = 4
-    simulated_annotators: Annotated[int, Field(ge=1, le=1000)] = 8
+    screens: list[Literal["ratings", "regions", "together"]] = Field(default=["ratings", "regions"], min_length=1)
+    raters_per_edit: Annotated[int, Field(ge=1, le=100)] = 15
+    drawers_per_edit: Annotated[int, Field(ge=1, le=100)] = 4
+    checks: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    repeats: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    qualification: Annotated[int, Field(ge=0, le=100)] = 0
+    seed: int = 0
+    session_minutes: Annotated[float, Field(gt=0, le=30)] = 30
+    wage_per_hour: Annotated[float, Field(ge=0)] = 15
+    assisted: Annotated[float, Field(ge=0, le=1)] = 0.9
+    simulated_annotators: Annotated[int, Field(ge=1, le=1000)] = 16
 
 
 class SplitsConfig(_Section):
@@ -207,8 +216,17 @@ storage:
 
 annotation:
   title: {title}
-  raters_per_edit: 4        # how many people look at each edit
-  simulated_annotators: 8   # for the rehearsal only (`editfhf annotate simulate`)
+  screens: [ratings, regions]   # a project of its own for each; or [together]: both on one screen
+  raters_per_edit: 15       # people who rate each edit
+  drawers_per_edit: 4       # people who draw its flaws (those of `together` do both)
+  checks: 0.05              # share of the items whose answer is known (noise is not excellent)
+  repeats: 0.05             # share of the ratings that the same person is asked for again
+  qualification: 0          # such items before the first edit; who fails them gets no edits
+  seed: 0                   # of who looks at what
+  session_minutes: 30       # at a time; ITU-R BT.500 allows half an hour
+  wage_per_hour: 15         # for `editfhf annotate plan`, in any currency
+  assisted: 0.9             # share of the edits on which predictions are drawn beforehand, if any; the rest is a control
+  simulated_annotators: 16  # for the rehearsal only (`editfhf annotate simulate`)
 
 build:
   name: {name}

@@ -16,6 +16,9 @@ REGION_KINDS = ("artifact", "editing_failure")
 EXTENTS = ("region", "whole", "missing")
 OUTCOMES = ("answered", "no_flaw", "cannot_judge", "skipped")
 ANNOTATOR_KINDS = ("human", "simulated")
+PROJECT_TYPES = ("ratings", "regions", "together", "verify", "preference")  # `together`: ratings and regions at once
+RATING_TYPES = ("ratings", "together")
+REGION_TYPES = ("regions", "together")
 SPLITS = ("train", "validation", "test")
 
 RegionKind = Literal["artifact", "editing_failure"]
@@ -168,7 +171,10 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """That somebody looked at an edit: the denominator of every share. `reason` is given with `cannot_judge`."""
+    """That somebody looked at an edit: the denominator of every share. `reason` is given with `cannot_judge`.
+
+    `screened`: the person's answers were set aside; in `regions` too none of theirs counts then.
+    """
 
     edit_id: str
     annotator: str
@@ -178,6 +184,76 @@ class Answer:
     reason: str
     lead_time_s: float
     submitted_at: str
+    screened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """That one person is to look at one thing on one kind of screen.
+
+    Attributes:
+        item_id: all that the task on the server says of it: a keyed hash, from which neither the edit nor the role shows.
+        edit_id: of the edit, or of the check.
+        other: for `preference` the edit beside it, for `verify` the region; else "".
+        role: `edit`, `repeat` (of one that the same person rated before), `check`, or `qualification`.
+        position: the how-manieth of this person on this kind of screen, from 1.
+    """
+
+    item_id: str
+    annotator: str
+    project_type: str
+    edit_id: str
+    other: str
+    role: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAnswer:
+    """How somebody answered an item whose answer is known; `passed`: no honest person would have answered otherwise."""
+
+    check_id: str
+    annotator: str
+    annotator_kind: str
+    project_type: str
+    role: str
+    passed: bool
+    answer: str
+    lead_time_s: float
+    submitted_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Which of two edits of one photo and instruction somebody prefers, not knowing which is which.
+
+    `choice` is `first` (edit_id), `second` (other_edit_id) or `tie`, whatever side they were shown on.
+    """
+
+    edit_id: str
+    other_edit_id: str
+    annotator: str
+    annotator_kind: str
+    choice: str
+    shown_first: str
+    lead_time_s: float
+    submitted_at: str
+    screened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a second person says of a region that one person drew: `flaw`, `no_flaw` or `cannot_judge`; with its type."""
+
+    region_id: str
+    edit_id: str
+    annotator: str
+    annotator_kind: str
+    verdict: str
+    flaw_type: str
+    lead_time_s: float
+    submitted_at: str
+    screened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +364,10 @@ TABLES: dict[str, pa.Schema] = {
     "ratings": _columns_of(Rating),
     "regions": _columns_of(Region),
     "answers": _columns_of(Answer),
+    "assignments": _columns_of(Assignment),
+    "check_answers": _columns_of(CheckAnswer),
+    "preferences": _columns_of(Preference),
+    "verdicts": _columns_of(Verdict),
     "refused_answers": _columns_of(RefusedAnswer),
     "mos": _columns_of(OpinionScore),
     "consensus": _columns_of(ConsensusRegion),

@@ -27,7 +27,7 @@ WHEN = "2026-01-02T03:04:05+00:00"
 
 def answer(edit_id, person, outcome="answered", kind="human"):
     return {
-        "edit_id": edit_id, "annotator": person, "annotator_kind": kind, "project_type": "combined", "outcome": outcome,
+        "edit_id": edit_id, "annotator": person, "annotator_kind": kind, "project_type": "together", "outcome": outcome,
         "reason": "", "lead_time_s": 1.0, "submitted_at": WHEN,
     }  # fmt: skip
 

@@ -35,7 +35,7 @@ COLUMNS = {
     "submitted_at repeat check screened",
     "regions": "edit_id annotator annotator_kind region_id kind flaw_type extent polygon source_polygon description "
     "assisted lead_time_s submitted_at",
-    "answers": "edit_id annotator annotator_kind project_type outcome reason lead_time_s submitted_at",
+    "answers": "edit_id annotator annotator_kind project_type outcome reason lead_time_s submitted_at screened",
 }
 # What analysis recomputes in `validate`: the opinions of these workspaces were written by hand.
 RECOMPUTED = {name for name, _ in _registered_checks()}
