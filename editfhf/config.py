@@ -225,7 +225,7 @@ annotation:
   seed: 0                   # of who looks at what
   session_minutes: 30       # at a time; ITU-R BT.500 allows half an hour
   wage_per_hour: 15         # for `editfhf annotate plan`, in any currency
-  assisted: 0.9             # share of the edits on which predictions are drawn beforehand, if any; the rest is a control
+  assisted: 0.9             # share of the edits on which predictions are drawn beforehand, if any; others: a control
   simulated_annotators: 16  # for the rehearsal only (`editfhf annotate simulate`)
 
 build:

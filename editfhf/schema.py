@@ -192,7 +192,7 @@ class Assignment:
     """That one person is to look at one thing on one kind of screen.
 
     Attributes:
-        item_id: all that the task on the server says of it: a keyed hash, from which neither the edit nor the role shows.
+        item_id: all that the task on the server says of it: a keyed hash, which tells neither edit nor role.
         edit_id: of the edit, or of the check.
         other: for `preference` the edit beside it, for `verify` the region; else "".
         role: `edit`, `repeat` (of one that the same person rated before), `check`, or `qualification`.
@@ -243,7 +243,7 @@ class Preference:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a second person says of a region that one person drew: `flaw`, `no_flaw` or `cannot_judge`; with its type."""
+    """What a second person says of a region that one person drew: `flaw` (and its type), `no_flaw` or `cannot_judge`."""
 
     region_id: str
     edit_id: str
