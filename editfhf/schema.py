@@ -243,7 +243,7 @@ class Preference:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a second person says of a region that one person drew: `flaw` (and its type), `no_flaw` or `cannot_judge`."""
+    """What a second person says of a region that one drew: `flaw` (and its type), `no_flaw` or `cannot_judge`."""
 
     region_id: str
     edit_id: str
