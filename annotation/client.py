@@ -18,9 +18,14 @@ from editfhf.errors import BadInput, JobFailed
 from editfhf.workspace import Workspace
 
 PAGE = 500  # tasks asked for at a time
+PROJECT_PAGE = 100  # projects asked for at a time: the most the server gives
 TIMEOUT_S = 600  # an import or export of a large project is one request
 GET_RETRIES = 3
 DOWNLOAD_BLOCK = 1 << 20
+PROJECT_STATE = (
+    "title", "label_config", "maximum_annotations", "expert_instruction", "show_instruction", "task_number",
+    "total_annotations_number", "skipped_annotations_number",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +59,79 @@ class Client:
 
     # Projects
 
-    def create_project(self, title: str, label_config: str, maximum_annotations: int) -> int:
-        with self._said():
-            project = self._sdk.projects.create(
-                title=title,
-                label_config=label_config,
-                maximum_annotations=maximum_annotations,
-                show_skip_button=True,
-                enable_empty_annotation=False,
-                show_collab_predictions=False,
-                sampling="Uniform sampling",
-            )
-        return int(project.id)
+    def create_project(self, title: str, label_config: str, maximum_annotations: int, instruction: str = "") -> int:
+        """Make a project; returns its number.
+
+        Args:
+            title: at least 3 characters.
+            maximum_annotations: how many people answer each task; the server may hand out one or two more.
+            instruction: HTML that is shown before the labelling begins.
+        """
+        fields = {
+            "title": title,
+            "label_config": label_config,
+            "maximum_annotations": maximum_annotations,
+            "expert_instruction": instruction,
+            "show_instruction": bool(instruction),
+            "show_skip_button": True,
+            "enable_empty_annotation": False,
+            "show_collab_predictions": False,
+            "sampling": "Uniform sampling",
+        }
+        return int(self._request("POST", "api/projects/", json=fields)["id"])
 
     def projects(self, title: str) -> dict[int, int]:
         """Number → how many tasks, of every project with this title."""
-        found: dict[int, int] = {}
+        return {
+            number: row["task_number"] for number, row in self.projects_titled(title).items() if row["title"] == title
+        }
+
+    def projects_titled(self, prefix: str) -> dict[int, dict[str, Any]]:
+        """Number → `title` and `task_number`, of every project whose title begins so."""
+        found: dict[int, dict[str, Any]] = {}
         page = 1
         while True:
-            answer = self._get("api/projects", page=page, page_size=100, include="id,title,task_number")
-            found |= {row["id"]: row["task_number"] or 0 for row in answer["results"] if row["title"] == title}
+            # The server's own filter ignores case and finds the words anywhere.
+            answer = self._get(
+                "api/projects", page=page, page_size=PROJECT_PAGE, include="id,title,task_number", title=prefix.strip()
+            )
+            found |= {
+                row["id"]: {"title": row["title"], "task_number": row["task_number"] or 0}
+                for row in answer["results"]
+                if row["title"].startswith(prefix)
+            }
             if not answer["next"]:
                 return found
             page += 1
+
+    def project_state(self, project: int) -> dict[str, Any]:
+        """What a person may have changed on the server by hand, and how much there is.
+
+        Returns:
+            `title`, `label_config`, `maximum_annotations`, `expert_instruction`, `show_instruction`, `task_number`,
+            `total_annotations_number` (answers, without skipped ones), `skipped_annotations_number`.
+        """
+        row = self._get(f"api/projects/{project}")
+        return {name: row[name] for name in PROJECT_STATE}
+
+    def update_project(self, project: int, **fields: Any) -> None:
+        """Change fields of a project, named as the server names them (`label_config`, `expert_instruction`, …)."""
+        self._request("PATCH", f"api/projects/{project}", json=fields)
+
+    def delete_project(self, project: int) -> None:
+        """Delete a project with all its tasks and answers."""
+        self._request("DELETE", f"api/projects/{project}")
+
+    def newest_change(self, project: int) -> str:
+        """A fingerprint of all tasks and answers of a project, in one small request.
+
+        It differs after a task or an answer was added, changed or deleted: the server notes the time at the task, too.
+        """
+        query = json.dumps({"ordering": ["-tasks:updated_at"]})
+        # `page_size` of the Data Manager's own list: one task, and the totals of all of them.
+        answer = self._get("api/tasks", project=project, page=1, page_size=1, query=query, resolve_uri="false")
+        newest = answer["tasks"][0] if answer["tasks"] else {"id": 0, "updated_at": ""}
+        return f"{answer['total']} {answer['total_annotations']} {newest['id']} {newest['updated_at']}"
 
     def serve_folder(self, project: int, folder: Path) -> None:
         """Let the project show the images of a folder (which lies below the server's document root)."""
@@ -87,8 +142,7 @@ class Client:
 
     def show_predictions(self, project: int, model_version: str) -> None:
         """Let the labelling screen begin with the predictions of this version, of which there must be some."""
-        changes = {"show_collab_predictions": True, "model_version": model_version}
-        self._request("PATCH", f"api/projects/{project}", json=changes)
+        self.update_project(project, show_collab_predictions=True, model_version=model_version)
 
     # Tasks
 
@@ -192,6 +246,10 @@ class Client:
             "POST", "api/users/", json={"email": email, "username": username, "first_name": first_name}
         )
         return int(answer["id"])
+
+    def invite_link(self) -> str:
+        """The address at which people make an account with a password of their own; whoever has it can."""
+        return self.url + str(self._get("api/invite")["invite_url"])
 
     # How
 
