@@ -13,6 +13,7 @@ import platformdirs
 from editfhf.errors import JobFailed
 
 VERSION = "1.23.2"
+GUNICORN_VERSION = "23.0.0"
 HOME_VARIABLE = "EDITFHF_LABEL_STUDIO_HOME"
 # Written last, so that an installation which was killed is told from a whole one and made again.
 COMPLETE = "editfhf-complete"
@@ -33,6 +34,17 @@ def home() -> Path:
 def program() -> Path:
     """The `label-studio` program."""
     return home() / "bin" / "label-studio"
+
+
+def source() -> Path:
+    """The folder of Label Studio's own code: its WSGI application is found from there.
+
+    Raises:
+        JobFailed: the installation has none.
+    """
+    for folder in home().glob("lib/python3*/site-packages/label_studio"):
+        return folder
+    raise JobFailed(f"{home()} holds no Label Studio.", mend="Remove the folder and run the command again.")
 
 
 def install(say: Callable[[str], None]) -> None:
@@ -61,6 +73,21 @@ def install(say: Callable[[str], None]) -> None:
         _make_fresh_database()
         (folder / COMPLETE).write_text(VERSION)
         (folder / STARTED).unlink()
+
+
+def install_gunicorn(say: Callable[[str], None]) -> Path:
+    """Add gunicorn (the server program for a team) to Label Studio's environment where it is missing; returns it.
+
+    Raises:
+        JobFailed: pip failed; with its last line.
+    """
+    gunicorn = home() / "bin" / "gunicorn"
+    with filelock.FileLock(home().with_name(f"{home().name}.lock")):
+        if not gunicorn.is_file():
+            say(f"Installing gunicorn {GUNICORN_VERSION} into {home()} …")
+            pip = [str(home() / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            _run([*pip, f"gunicorn=={GUNICORN_VERSION}"], "install gunicorn")
+    return gunicorn
 
 
 def is_installed() -> bool:
