@@ -1,22 +1,33 @@
 """Simulated annotators: how each of them judges, draws and words what is wrong. Nothing here knows the truth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from shapely import affinity
 from shapely.geometry import Polygon as ShapelyPolygon
 from shapely.geometry import box
 
-from annotation.interface import SCALE
+from annotation.manners import GROUPS, MANNERS, concrete_manner, mix_of, traits_of
 from editfhf.flaws import FLAWS, flaw_types_of
 from editfhf.geometry import polygon_parts
 from editfhf.schema import DIMENSIONS, stable_id
 
+__all__ = ["GROUPS", "MANNERS", "Person", "mix_of", "rng_of", "word_reason"]
+
+FIVE_GRADES = (1, 5)
 _WORDINGS = (
     "{text}", "{text}.", "There is something wrong here: {text}.", "I see: {text}", "{text}, clearly visible",
     "Looks wrong ({text})", "{type}: {text}", "{type} – {text}.", "Here {text}; this should not be so.",
 )  # fmt: skip
 _MISTAKEN = ("This looks off to me.", "Not sure, but something is odd here.", "{type}?", "I think {text} here.")
+_WORTHLESS = ("bad", ".", "wrong", "...", "x", "ok", "-", "asdf", "see image", "not good", "no", "error")
+# As language models word what they did not look at: a frame that fits any image.
+_PASTED = (
+    "The edited image exhibits a noticeable {type} in this region, where {text}, which detracts from the overall "
+    "realism and visual coherence of the scene and may be perceived as unnatural by viewers.",
+    "Upon closer inspection, this area displays signs of {type}, as {text}; this inconsistency disrupts the visual "
+    "harmony of the composition and diminishes the perceived quality of the edit.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,12 @@ class Person:
         generosity: how far outside of the flaw the line is drawn (below 0: inside), as a share of the image.
         shift: (x, y) by which everything is drawn off its place, as a share of the image.
         pace: factor on the time taken.
+        manner: one of `MANNERS`; all below is as in an honest person unless the manner says otherwise.
+        attention: share of the answers that are given with a look at the image; the others are at random.
+        favourite: the grade, as a share of the scale, that is given to a share `devotion` of everything.
+        inverted: says the opposite of what it sees.
+        taste: share of an opinion that is this person's own and nobody else's.
+        wording: of reasons: `own`, `none` (not worth reading) or `pasted` (from a language model).
     """
 
     number: int
@@ -46,13 +63,28 @@ class Person:
     generosity: float
     shift: tuple[float, float]
     pace: float
+    manner: str = "honest"
+    attention: float = 1.0
+    favourite: float | None = None
+    devotion: float = 1.0
+    inverted: bool = False
+    taste: float = 0.0
+    wording: str = "own"
 
     @classmethod
-    def make(cls, number: int, seed: int) -> "Person":
-        """The person of this number; always the same for the same seed."""
+    def make(cls, number: int, seed: int, manner: str = "honest") -> "Person":
+        """The person of this number; always the same for the same seed and manner.
+
+        Args:
+            manner: one of `MANNERS`, or of `GROUPS` (`careless`: one of its three sorts, by number).
+
+        Raises:
+            BadInput: there is no such manner.
+        """
+        manner = concrete_manner(manner, number)
         rng = rng_of("person", seed, number)
         common = rng.normal(0, 0.35)
-        return cls(
+        honest = cls(
             number=number,
             bias={dimension: float(common + rng.normal(0, 0.2)) for dimension in DIMENSIONS},
             inconsistency=float(rng.uniform(0.25, 0.8)),
@@ -64,12 +96,32 @@ class Person:
             shift=(float(rng.normal(0, 0.006)), float(rng.normal(0, 0.006))),
             pace=float(rng.lognormal(0, 0.3)),
         )
+        return replace(honest, manner=manner, **traits_of(manner, rng_of("manner", seed, number, manner)))
 
-    def rate(self, dimension: str, quality: float, rng: np.random.Generator) -> int:
-        """A grade for a true quality of 0..100."""
-        low, high = SCALE
-        latent = low + (high - low) * quality / 100 + self.bias[dimension] + rng.normal(0, self.inconsistency)
+    def rate(
+        self, dimension: str, quality: float, rng: np.random.Generator, scale: tuple[int, int] = FIVE_GRADES
+    ) -> int:
+        """A grade for a true quality of 0..100, on a scale from its lowest to its highest whole number."""
+        low, high = scale
+        if self.favourite is not None and rng.random() < self.devotion:
+            return round(low + (high - low) * self.favourite)
+        if self.attention < 1 and rng.random() >= self.attention:
+            return int(rng.integers(low, high + 1))
+        opinion = self._opinion(dimension, quality)
+        grade = (high - low) / (FIVE_GRADES[1] - FIVE_GRADES[0])
+        slip = self.bias[dimension] + rng.normal(0, self.inconsistency)
+        latent = low + (high - low) * opinion / 100 + grade * slip
         return int(np.clip(round(latent), low, high))
+
+    def _opinion(self, dimension: str, quality: float) -> float:
+        """What this person thinks of a quality, 0..100."""
+        if self.inverted:
+            return 100 - quality
+        # Of an image without any quality nobody thinks well; else taste decides, the same whenever the same is seen.
+        if self.taste and quality > 0:
+            own = 100 * rng_of("taste", self.number, dimension, repr(float(quality))).random()
+            return (1 - self.taste) * quality + self.taste * own
+        return quality
 
     def notices(self, severity: float, rng: np.random.Generator) -> bool:
         """Whether a flaw of this severity (0..1) is seen: the worse the likelier."""
@@ -108,6 +160,16 @@ class Person:
     def seconds(self, n_regions: int, rng: np.random.Generator) -> float:
         """Time taken for an answer with so many regions."""
         return round(float(self.pace * rng.lognormal(np.log(18 + 14 * n_regions), 0.25)), 1)
+
+    def word(self, description: str, flaw_type: str, rng: np.random.Generator, mistaken: bool = False) -> str:
+        """The reason that this person writes for a flaw (`mistaken`: for one that is not there)."""
+        if self.wording == "none" and rng.random() < 0.85:
+            return str(rng.choice(_WORTHLESS))
+        if self.wording == "pasted":
+            text = description.strip().rstrip(".")
+            frame = _PASTED[int(rng.integers(len(_PASTED)))]
+            return frame.format(text=text[:1].lower() + text[1:], type=flaw_type.replace("_", " "))
+        return word_reason(description, flaw_type, rng, mistaken)
 
 
 def word_reason(description: str, flaw_type: str, rng: np.random.Generator, mistaken: bool = False) -> str:
