@@ -11,16 +11,24 @@ from annotation import interface
 from editfhf.errors import BadInput
 from editfhf.flaws import FLAWS
 from editfhf.geometry import mend_polygon
-from editfhf.schema import Answer, Polygon, Rating, Region, stable_id
+from editfhf.schema import RATING_TYPES, REGION_TYPES, Answer, Polygon, Rating, Region, stable_id
 
-PROJECT_TYPE = "regions_and_ratings"
 MAX_REASON_LENGTH = 2000
 
 _LABELS = {label: kind for kind, label in interface.KIND_LABELS.items()}
-_SCORES = {grade: float(score) for score, grade in enumerate(interface.GRADES, start=interface.SCALE[0])}
+_SCORES = {
+    dimension: {grade: float(score) for score, grade in enumerate(grades, start=interface.SCALE[0])}
+    for dimension, grades in interface.GRADES.items()
+}
 _PLACELESS_REASONS = {interface.reason_of(control): control for control in interface.PLACELESS}
 _PER_REGION = {interface.REASON, *interface.TYPE_CONTROLS.values()}
-_KNOWN = {interface.POLYGONS, *_PER_REGION, *interface.QUESTIONS, *interface.PLACELESS, *_PLACELESS_REASONS}
+_PER_SOURCE_REGION = {interface.SOURCE_TYPE, interface.SOURCE_REASON}
+_KNOWN = {
+    interface.POLYGONS, *_PER_REGION, interface.SOURCE_POLYGONS, *_PER_SOURCE_REGION, *interface.QUESTIONS,
+    *interface.PLACELESS, *_PLACELESS_REASONS, interface.OUTCOME, interface.OUTCOME_REASON,
+}  # fmt: skip
+# Flaw types that were called otherwise on an earlier screen: the old id → that of today.
+RENAMED: dict[str, str] = {}
 
 
 def _encodable(text: str) -> str:
@@ -37,6 +45,22 @@ class Refusal:
 
     part: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an annotation is about.
+
+    Attributes:
+        project_type: of the screen; annotator: a pseudonym; annotator_kind: human or simulated.
+        repeat: the person rates this edit for the second time.
+    """
+
+    project_type: str
+    edit_id: str
+    annotator: str
+    annotator_kind: str
+    repeat: bool = False
 
 
 @dataclass(slots=True)
@@ -87,12 +111,11 @@ def author_of(annotation: Any) -> int | None:
     return author if isinstance(author, int) and not isinstance(author, bool) else None
 
 
-def parse_annotation(annotation: Any, edit_id: str, annotator: str, annotator_kind: str) -> ParsedAnnotation:
+def parse_annotation(annotation: Any, about: About) -> ParsedAnnotation:
     """Read one annotation. It never raises: whatever is wrong becomes a refusal, and the rest is taken.
 
     Args:
         annotation: as Label Studio exports it (decoded JSON, of any shape).
-        annotator: pseudonym; annotator_kind: human or simulated.
 
     Returns:
         Polygons are in 0..1 and valid; `session` is the day (UTC) and `position` 0, to be set by who knows the others.
@@ -104,7 +127,7 @@ def parse_annotation(annotation: Any, edit_id: str, annotator: str, annotator_ki
         return ParsedAnnotation(refusals=[Refusal("", _problem(error))])
     except (OverflowError, ValueError):
         return ParsedAnnotation(refusals=[Refusal("", "created_at is no time")])
-    reader = _Reader(edit_id, annotator, annotator_kind, outer.lead_time or 0.0, submitted)
+    reader = _Reader(about, outer.lead_time or 0.0, submitted)
     if outer.was_cancelled:
         reader.parsed.answer = reader.answer("skipped")
         return reader.parsed
@@ -116,39 +139,67 @@ def parse_annotation(annotation: Any, edit_id: str, annotator: str, annotator_ki
 class _Reader:
     """Reads the items of one annotation."""
 
-    def __init__(
-        self, edit_id: str, annotator: str, annotator_kind: str, lead_time_s: float, submitted: datetime
-    ) -> None:
-        self._who: dict[str, Any] = {"edit_id": edit_id, "annotator": annotator, "annotator_kind": annotator_kind}
+    def __init__(self, about: About, lead_time_s: float, submitted: datetime) -> None:
+        self._about = about
+        self._who: dict[str, Any] = {
+            "edit_id": about.edit_id, "annotator": about.annotator, "annotator_kind": about.annotator_kind
+        }  # fmt: skip
         self._when: dict[str, Any] = {"lead_time_s": lead_time_s, "submitted_at": submitted.isoformat()}
         self._session = submitted.date().isoformat()
         self.parsed = ParsedAnnotation()
 
     def read(self, result: list[Any]) -> ParsedAnnotation:
         items = self._known_items(result)
-        for dimension in interface.QUESTIONS:
-            self._try(f"rating {dimension}", self._read_rating, dimension, items)
-        polygons = [item for item in items if item.from_name == interface.POLYGONS]
-        seen: set[str] = set()
-        for polygon in polygons:
-            if polygon.id in seen:
-                self._refuse(f"region {polygon.id}", "two regions share this id")
-            else:
-                self._try(f"region {polygon.id}", self._read_region, polygon, items)
-            seen.add(polygon.id)
-        for item in items:
-            if item.from_name in _PER_REGION and item.id not in seen:
-                self._refuse(f"{item.from_name} {item.id}", "it belongs to no region")
-        placeless = [item for item in items if item.from_name in interface.PLACELESS]
-        for control in interface.PLACELESS:
-            self._try(control, self._read_placeless, control, items)
-        if self.parsed.ratings or self.parsed.regions:
+        outcome = self._try("outcome", self._read_outcome, items)
+        if outcome in (interface.CANNOT_JUDGE, interface.DISTRESSING):
+            # Who cannot judge has judged nothing, whatever was chosen before.
+            skipped = outcome == interface.DISTRESSING
+            reason = outcome if skipped else self._try("outcome", _reason, _named(items, interface.OUTCOME_REASON))
+            if reason:
+                self.parsed.answer = self.answer("skipped" if skipped else "cannot_judge", reason)
+            return self.parsed
+        if self._about.project_type in RATING_TYPES:
+            for dimension in interface.QUESTIONS:
+                self._try(f"rating {dimension}", self._read_rating, dimension, items)
+        marked = self._read_regions(items) if self._about.project_type in REGION_TYPES else False
+        if self._about.project_type == "regions" and not marked and outcome != interface.NO_FLAW:
+            self._refuse("", "neither a flaw nor that there is none")
+        elif self.parsed.ratings or self.parsed.regions or outcome == interface.NO_FLAW:
             # Who drew something that could not be read has still said that there is a flaw.
-            self.parsed.answer = self.answer("answered" if polygons or placeless else "no_flaw")
+            looked = self._about.project_type not in REGION_TYPES
+            self.parsed.answer = self.answer("answered" if marked or looked else "no_flaw")
         return self.parsed
 
-    def answer(self, outcome: str) -> Answer:
-        return Answer(**self._who, project_type=PROJECT_TYPE, outcome=outcome, reason="", **self._when)
+    def answer(self, outcome: str, reason: str = "") -> Answer:
+        return Answer(**self._who, project_type=self._about.project_type, outcome=outcome, reason=reason, **self._when)
+
+    def _read_regions(self, items: list[_Item]) -> bool:
+        """Read all flaws; whether there were any, readable or not."""
+        polygons = _named(items, interface.POLYGONS)
+        in_photo = _named(items, interface.SOURCE_POLYGONS)
+        seen: set[str] = set()
+        for polygon in (*polygons, *in_photo):
+            if polygon.id in seen:
+                self._refuse(f"region {polygon.id}", "two regions share this id")
+            elif polygon.from_name == interface.POLYGONS:
+                self._try(f"region {polygon.id}", self._read_region, polygon, items)
+            else:
+                self._try(f"region {polygon.id}", self._read_source_region, polygon, items)
+            seen.add(polygon.id)
+        for item in items:
+            if item.from_name in _PER_REGION | _PER_SOURCE_REGION and item.id not in seen:
+                self._refuse(f"{item.from_name} {item.id}", "it belongs to no region")
+        for control in interface.PLACELESS:
+            self._try(control, self._read_placeless, control, items)
+        return bool(polygons or in_photo or any(item.from_name in interface.PLACELESS for item in items))
+
+    def _read_outcome(self, items: list[_Item]) -> str:
+        chosen = [
+            name for item in _named(items, interface.OUTCOME) for name in _Choice.model_validate(item.value).choices
+        ]
+        if len(set(chosen)) > 1 or any(name not in interface.OUTCOMES for name in chosen):
+            raise BadInput(f"{', '.join(chosen)[:80]!r} is no outcome")
+        return chosen[0] if chosen else ""
 
     def _known_items(self, result: list[Any]) -> list[_Item]:
         items = []
@@ -171,15 +222,14 @@ class _Reader:
         if len(given) > 1:
             raise BadInput("it was rated twice, differently")
         choices = given.pop()
-        if len(choices) != 1 or choices[0] not in _SCORES:
-            raise BadInput(
-                f"{', '.join(choices)[:80]!r} is not a grade from {interface.GRADES[0]} to {interface.GRADES[-1]}"
-            )
+        scores = _SCORES[dimension]
+        if len(choices) != 1 or choices[0] not in scores:
+            raise BadInput(f"{', '.join(choices)[:80]!r} is not one of {', '.join(scores)}")
         low, high = map(float, interface.SCALE)
         self.parsed.ratings.append(
             Rating(
-                **self._who, dimension=dimension, score=_SCORES[choices[0]], scale_min=low, scale_max=high,
-                session=self._session, position=0, **self._when,
+                **self._who, dimension=dimension, score=scores[choices[0]], scale_min=low, scale_max=high,
+                session=self._session, position=0, **self._when, repeat=self._about.repeat,
             )
         )  # fmt: skip
 
@@ -190,17 +240,20 @@ class _Reader:
             raise BadInput(f"there is no label {drawn.polygonlabels[0][:80]!r}")
         # A result of one region is three items that share one id.
         of_region = [other for other in items if other.id == item.id and other.from_name in _PER_REGION]
-        flaw_types = _flaw_types(
-            [other for other in of_region if other.from_name == interface.TYPE_CONTROLS[kind]], kind
-        )
-        if len(flaw_types) != 1:
-            raise BadInput("the flaw type is missing" if not flaw_types else "it has more than one flaw type")
-        reason = _reason([other for other in of_region if other.from_name == interface.REASON])
-        if not all(math.isfinite(number) for point in drawn.points for number in point):
-            raise BadInput("a point of the polygon is not a finite number")
-        parts, _ = mend_polygon([[[x / 100, y / 100] for x, y in drawn.points]])
-        for part, polygon in enumerate(parts):
-            self._add_region(kind, flaw_types[0], "region", polygon, reason, f"{item.id}/{part}", _is_assisted(item))
+        flaw_type = _one_flaw_type(_named(of_region, interface.TYPE_CONTROLS[kind]), kind)
+        reason = _reason(_named(of_region, interface.REASON))
+        for part, polygon in enumerate(_parts(drawn)):
+            self._add_region(kind, flaw_type, "region", polygon, reason, f"{item.id}/{part}", _is_assisted(item))
+
+    def _read_source_region(self, item: _Item, items: list[_Item]) -> None:
+        """Drawn on the photo: something that is missing in the edited image, or was not edited there."""
+        of_region = [other for other in items if other.id == item.id and other.from_name in _PER_SOURCE_REGION]
+        kind = interface.SOURCE_KIND
+        flaw_type = _one_flaw_type(_named(of_region, interface.SOURCE_TYPE), kind)
+        reason = _reason(_named(of_region, interface.SOURCE_REASON))
+        for part, polygon in enumerate(_parts(_Polygon.model_validate(item.value))):
+            name = f"{item.id}/{part}"
+            self._add_region(kind, flaw_type, "missing", [], reason, name, _is_assisted(item), polygon)
 
     def _read_placeless(self, control: str, items: list[_Item]) -> None:
         kind, extent, _ = interface.PLACELESS[control]
@@ -216,23 +269,32 @@ class _Reader:
             self._add_region(kind, flaw_type, extent, [], reason, f"{control}/{flaw_type}", _is_assisted(chosen[0]))
 
     def _add_region(
-        self, kind: str, flaw_type: str, extent: str, polygon: Polygon, reason: str, name: str, assisted: bool
+        self,
+        kind: str,
+        flaw_type: str,
+        extent: str,
+        polygon: Polygon,
+        reason: str,
+        name: str,
+        assisted: bool,
+        source_polygon: Polygon | None = None,
     ) -> None:
         region_id = stable_id(self._who["edit_id"], self._who["annotator"], name)
         self.parsed.regions.append(
             Region(
                 region_id=region_id, **self._who, kind=kind, flaw_type=flaw_type, extent=extent, polygon=polygon,
-                source_polygon=[], description=reason, assisted=assisted, **self._when,
+                source_polygon=source_polygon or [], description=reason, assisted=assisted, **self._when,
             )
         )  # fmt: skip
 
-    def _try(self, part: str, read: Any, *arguments: Any) -> None:
+    def _try(self, part: str, read: Any, *arguments: Any) -> Any:
         try:
-            read(*arguments)
+            return read(*arguments)
         except ValidationError as error:
             self._refuse(part, _problem(error))
         except BadInput as error:
             self._refuse(part, str(error))
+        return None
 
     def _refuse(self, part: str, reason: str) -> None:
         self.parsed.refusals.append(Refusal(part, reason))
@@ -240,11 +302,30 @@ class _Reader:
 
 def _flaw_types(items: list[_Item], kind: str) -> list[str]:
     """The flaw types chosen, each once. Raises BadInput for one that this kind of region does not have."""
-    chosen = [name for item in items for name in _Choice.model_validate(item.value).choices]
+    chosen = [RENAMED.get(name, name) for item in items for name in _Choice.model_validate(item.value).choices]
     for name in chosen:
         if name not in FLAWS or FLAWS[name].kind != kind:
             raise BadInput(f"{name[:80]!r} is no flaw type of kind {interface.KIND_LABELS[kind]!r}")
     return list(dict.fromkeys(chosen))
+
+
+def _one_flaw_type(items: list[_Item], kind: str) -> str:
+    chosen = _flaw_types(items, kind)
+    if len(chosen) != 1:
+        raise BadInput("the flaw type is missing" if not chosen else "it has more than one flaw type")
+    return chosen[0]
+
+
+def _parts(drawn: _Polygon) -> list[Polygon]:
+    """The polygon in 0..1, mended; one that crosses itself may be several."""
+    if not all(math.isfinite(number) for point in drawn.points for number in point):
+        raise BadInput("a point of the polygon is not a finite number")
+    parts, _ = mend_polygon([[[x / 100, y / 100] for x, y in drawn.points]])
+    return parts
+
+
+def _named(items: list[_Item], control: str) -> list[_Item]:
+    return [item for item in items if item.from_name == control]
 
 
 def _reason(items: list[_Item]) -> str:

@@ -1,170 +1,255 @@
-"""The campaign on the server: its project, a task for each edited image, and no task twice."""
+"""The campaign on the server: a project for each person and kind of screen, a task for each item, and no task twice."""
 
-import json
-import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from annotation import interface
-from annotation.client import Client, ServerTask, connect
-from annotation.server import publish_image, served_dir
+from annotation.checks import Check, make_checks, read_checks
+from annotation.client import Client, ServerTask
+from annotation.guidelines import guidelines
+from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of
+from annotation.pseudonyms import Pseudonyms
+from annotation.published import PublishedImages
+from annotation.roster import Roster
+from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew, things_of
 from editfhf.errors import BadInput
-from editfhf.files import whole_file
-from editfhf.schema import Edit, canonical_json
+from editfhf.schema import Assignment, Edit
 from editfhf.workspace import Workspace
 
-Item = TypeVar("Item")
-
-IMPORT_CHUNK = 500  # tasks in one request
+CHECKS_FOLDER = "checks"
+MOST_CHECKS = 40  # made for one kind of screen: each takes the disk of two photos
 
 
 @dataclass(frozen=True, slots=True)
 class PushCounts:
-    """The projects of the campaign, and how many tasks this push added."""
+    """The projects of the campaign, and what this push changed.
+
+    Attributes:
+        tasks: added; already_there: left as they were; withdrawn: unanswered ones taken from somebody.
+        people: who have work.
+    """
 
     projects: list[int]
     tasks: int
     already_there: int
+    withdrawn: int
+    people: int
 
     def as_row(self) -> dict[str, Any]:
-        return {"projects": self.projects, "tasks": self.tasks, "already_there": self.already_there}
+        return {
+            "projects": self.projects, "tasks": self.tasks, "already_there": self.already_there,
+            "withdrawn": self.withdrawn, "people": self.people,
+        }  # fmt: skip
 
 
 def push(workspace: Workspace, client: Client) -> PushCounts:
-    """Make the project where it is missing and a task for each made edit that has none.
+    """Hand out what is to be looked at, and make the server's projects and tasks those of the assignments.
 
-    May be killed at any moment and run again: the server is asked what it has.
+    While nobody is named (`annotate people --add`) there is one project for each kind of screen, for whoever comes;
+    Label Studio's own counting of answers is not exact then (facts: with several people at once an edit may get one
+    more). May be killed at any moment and run again: the server is asked what it has.
 
     Raises:
-        BadInput: nothing was generated yet.
+        BadInput: nothing was generated yet, or there are fewer people than each edit needs.
     """
-    edits = workspace.edits()
+    edits = edits_to_show(workspace)
+    with workspace.lock("annotate"):
+        return push_locked(workspace, client, edits)
+
+
+def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> PushCounts:
+    """`push` for who holds the lock already."""
+    projects, roster = Projects(workspace, client), Roster(workspace)
+    people = {roster.pseudonym(member): member.number for member in roster.active}
+    there = {place: heal(client, project) for place, project in projects.known.items()}
+    table = read_assignments(workspace)
+    answered = {item_of(task) for tasks in there.values() for task in tasks if task.answers}
+    photos = {source.source_id: source.root_id for source in workspace.sources()}
+    things = things_of(edits, photos)
+    rows: list[Assignment] = [row for row in table if row.project_type not in workspace.config.annotation.screens]
+    key = Pseudonyms.of(workspace).key
+    for project_type in workspace.config.annotation.screens:
+        design = Design.of(workspace.config.annotation, project_type, key)
+        of_type = [row for row in table if row.project_type == project_type]
+        if roster.members:
+            done = done_pairs(workspace, client, of_type, answered, there, project_type, roster)
+            checks = _checks(workspace, edits, most_checks(len(things), len(people), design), design)
+            rows += renew(of_type, things, list(people), done, answered, [one.check_id for one in checks], design)
+        else:
+            rows += for_everybody(of_type, things, answered, design)
+    # Before the tasks: a task on the server whose item nobody knows would be nobody's.
+    workspace.write_table("assignments", rows)
+    return _make_tasks(workspace, client, projects, people, there, rows, edits)
+
+
+def edits_to_show(workspace: Workspace) -> list[Edit]:
+    """Every made edit whose image and photo are there.
+
+    Raises:
+        BadInput: there are none.
+    """
+    sources = {source.source_id for source in workspace.sources()}
+    edits = [
+        edit for edit in workspace.edits() if edit.source_id in sources and workspace.path_of(edit.image).is_file()
+    ]
     if not edits:
         raise BadInput(
             f"{workspace.root} has no edited images to look at.",
             mend=f"Make them with `editfhf generate -w {workspace.root}`.",
         )
-    with workspace.lock("annotate"):
-        project = find_project(workspace, client) or _make_project(workspace, client)
-        client.serve_folder(project, served_dir(workspace) / "images")
-        there = {task.edit_id for task in heal(client, project)}
-        files = {source.source_id: source.file for source in workspace.sources()}
-        # In the order of the ids, which are hashes: the plan's own order would give the model away.
-        missing = [
-            edit
-            for edit in sorted(edits, key=lambda edit: edit.edit_id)
-            if edit.edit_id not in there and edit.source_id in files and workspace.path_of(edit.image).is_file()
-        ]
-        for chunk in chunks(missing, IMPORT_CHUNK):
-            client.import_tasks(
-                project, [{"data": task_data(workspace, edit, files[edit.source_id])} for edit in chunk]
-            )
-        return PushCounts([project], len(missing), len(there))
+    return edits
 
 
-def project_of(workspace: Workspace, client: Client) -> int:
-    """The number of the campaign's project.
+def read_assignments(workspace: Workspace) -> list[Assignment]:
+    """Who was to look at what, as of the last push."""
+    return [Assignment(**row) for row in workspace.read_table("assignments").to_pylist()]
+
+
+def require_projects(workspace: Workspace, client: Client) -> Projects:
+    """The projects of the campaign.
 
     Raises:
-        BadInput: there is none (not pushed yet, or deleted on the server).
+        BadInput: there are none (not pushed yet, or deleted on the server).
     """
-    project = find_project(workspace, client)
-    if project is None:
+    projects = Projects(workspace, client)
+    if not projects.known:
         raise BadInput(
             f"Label Studio at {client.url} has no project for {workspace.root}.",
             mend=f"Make it with `editfhf annotate push -w {workspace.root}`.",
         )
-    return project
-
-
-def find_project(workspace: Workspace, client: Client) -> int | None:
-    """The number of the campaign's project, or None."""
-    ours = client.projects(_title(workspace))
-    # Two can be there when the first push was killed while the server was making one: the one with tasks counts.
-    return min(ours, key=lambda project: (-ours[project], project), default=None)
+    return projects
 
 
 def tasks_on_server(workspace: Workspace) -> list[dict[str, Any]]:
-    """What the server has: for each task `edit_id` and the number of `answers`."""
+    """What the server has: for each task `edit_id`, `annotator`, `project_type`, `role` and the number of `answers`."""
+    from annotation.client import connect
+
     client = connect(workspace)
-    return [{"edit_id": task.edit_id, "answers": task.answers} for task in client.tasks(project_of(workspace, client))]
+    known = {row.item_id: row for row in read_assignments(workspace)}
+    found = []
+    for project in require_projects(workspace, client).known.values():
+        for task in client.tasks(project):
+            row = known[item_of(task)]
+            found.append(
+                {
+                    "edit_id": row.edit_id, "annotator": row.annotator, "project_type": row.project_type,
+                    "role": row.role, "answers": task.answers,
+                }
+            )  # fmt: skip
+    return found
 
 
-def heal(client: Client, project: int) -> list[ServerTask]:
-    """Remove what a command that was killed left doubled on the server; returns the tasks that stay.
-
-    A request whose sender was killed may still be carried out, after the next command has looked. Of several tasks for
-    one edit, the unanswered ones go, then those whose answers stand on an earlier one word for word; where people
-    answered differently, all stay.
-    """
-    by_edit: defaultdict[str, list[ServerTask]] = defaultdict(list)
-    for task in client.tasks(project):
-        by_edit[task.edit_id].append(task)
-    kept, surplus = [], []
-    for edit_id, tasks in by_edit.items():
-        staying = _distinct(client, sorted(tasks, key=lambda task: (task.answers == 0, task.id))) if edit_id else tasks
-        kept += staying
-        staying_ids = {task.id for task in staying}
-        surplus += [task.id for task in tasks if task.id not in staying_ids]
-    for chunk in chunks(surplus, IMPORT_CHUNK):
-        client.delete_tasks(project, chunk)
-    return sorted(kept, key=lambda task: task.id)
-
-
-def same_answer(annotation: dict[str, Any]) -> tuple[Any, str]:
-    """What makes two annotations one answer: who gave it, and every word of it."""
-    return annotation.get("completed_by"), canonical_json(annotation.get("result"))
-
-
-def _distinct(client: Client, tasks: list[ServerTask]) -> list[ServerTask]:
-    """Answered ones come first; each stays only if it says something that those before it do not."""
-    if len(tasks) == 1:
-        return tasks
-    staying: list[ServerTask] = []
-    said: set[tuple[Any, str]] = set()
-    for task in tasks:
-        answers = {same_answer(annotation) for annotation in client.annotations(task.id)} if task.answers else set()
-        if not staying or answers - said:
-            staying.append(task)
-        said |= answers
-    return staying
+def done_pairs(
+    workspace: Workspace,
+    client: Client,
+    rows: Sequence[Assignment],
+    answered: set[str],
+    there: Mapping[Place, Sequence[ServerTask]],
+    project_type: str,
+    roster: Roster,
+) -> set[tuple[str, str]]:
+    """(edit, person) of all that counts as done: on the server, or brought home before its project was deleted."""
+    aside = roster.screened()
+    done = {(row.edit_id, row.annotator) for row in rows if row.item_id in answered and row.role == EDIT}
+    answers = workspace.read_table("answers").select(["edit_id", "annotator", "project_type"]).to_pylist()
+    done |= {(row["edit_id"], row["annotator"]) for row in answers if row["project_type"] == project_type}
+    shared = [task for task in there.get(Place(project_type, EVERYBODY), []) if task.answers]
+    if shared:
+        edit_of = {row.item_id: row.edit_id for row in rows}
+        pseudonyms = Pseudonyms.of(workspace)
+        names = {number: pseudonyms.of_email(email) for number, email in client.users().items()}
+        for task in shared:
+            authors = (names.get(one.get("completed_by") or 0, "") for one in client.annotations(task.id))
+            done |= {(edit_of.get(item_of(task), ""), author) for author in authors if author}
+    return {(edit, person) for edit, person in done if person and person not in aside}
 
 
-def _make_project(workspace: Workspace, client: Client) -> int:
-    return client.create_project(
-        _title(workspace), interface.label_config(), workspace.config.annotation.raters_per_edit
-    )
-
-
-def _title(workspace: Workspace) -> str:
-    """The title on the server: by its last part, which is this workspace's alone, a killed push finds its project."""
-    path = _state_path(workspace)
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        title = f"{workspace.config.annotation.title[:40]} {uuid.uuid4().hex[:8]}"
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps({"title": title}), encoding="utf-8")
-    return str(json.loads(path.read_text(encoding="utf-8"))["title"])
-
-
-def task_data(workspace: Workspace, edit: Edit, source_file: str) -> dict[str, str]:
-    """What an annotator gets to see. Never the model: a name biases."""
+def task_data(images: PublishedImages, item: str, source: str, edited: str, instruction: str) -> dict[str, str]:
+    """What an annotator gets to see, and a name for it that tells nothing. Never the model: a name biases."""
     return {
-        "edit_id": edit.edit_id,
-        "source_image": publish_image(workspace, source_file),
-        "edited_image": publish_image(workspace, edit.image),
-        "instruction": edit.instruction,
-        "task": edit.task,
+        "item": item,
+        "source_image": images.address(source),
+        "edited_image": images.address(edited),
+        "instruction": instruction,
     }
 
 
-def _state_path(workspace: Workspace) -> Path:
-    return workspace.annotation_dir / "campaign.json"
+def _make_tasks(
+    workspace: Workspace,
+    client: Client,
+    projects: Projects,
+    people: Mapping[str, int],
+    there: Mapping[Place, Sequence[ServerTask]],
+    rows: Sequence[Assignment],
+    edits: Sequence[Edit],
+) -> PushCounts:
+    images = PublishedImages(workspace)
+    shown = _Shown(workspace, edits, images)
+    wanted: defaultdict[Place, list[Assignment]] = defaultdict(list)
+    for row in rows:
+        if not row.annotator or row.annotator in people:
+            wanted[Place(row.project_type, people.get(row.annotator, EVERYBODY))].append(row)
+    added = stayed = withdrawn = 0
+    for place in sorted({*wanted, *there}):
+        items = {row.item_id for row in wanted[place]}
+        tasks = there.get(place, [])
+        surplus = [task.id for task in tasks if not task.answers and item_of(task) not in items and item_of(task)]
+        withdrawn += len(surplus)
+        for chunk in chunks(surplus, CHUNK):
+            client.delete_tasks(projects.known[place], chunk)
+        stayed += len(tasks) - len(surplus)
+        have = {item_of(task) for task in tasks}
+        missing = [row for row in sorted(wanted[place], key=lambda row: row.position) if row.item_id not in have]
+        if not wanted[place]:
+            continue
+        project = _ensure(workspace, projects, place, images)
+        for some in chunks(missing, CHUNK):
+            client.import_tasks(project, [{"data": shown.data(row)} for row in some])
+        added += len(missing)
+    return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people))
 
 
-def chunks(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
-    """The items in pieces of at most `size`."""
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def _ensure(workspace: Workspace, projects: Projects, place: Place, images: PublishedImages) -> int:
+    settings = workspace.config.annotation
+    overlap = 1
+    if place.number == EVERYBODY:
+        overlap = settings.raters_per_edit if place.project_type == "ratings" else settings.drawers_per_edit
+    return projects.ensure(place, overlap, guidelines(place.project_type), images.folder)
+
+
+class _Shown:
+    """What there is to see of each item: edits and checks by their ids."""
+
+    def __init__(self, workspace: Workspace, edits: Sequence[Edit], images: PublishedImages) -> None:
+        self._images = images
+        files = {source.source_id: source.file for source in workspace.sources()}
+        self._of = {edit.edit_id: (files[edit.source_id], edit.image, edit.instruction) for edit in edits}
+        for check in read_checks(checks_folder(workspace)):
+            self._of[check.check_id] = (check.source_file, check.edited_file, check.instruction)
+
+    def data(self, row: Assignment) -> dict[str, str]:
+        return task_data(self._images, row.item_id, *self._of[row.edit_id])
+
+
+def checks_folder(workspace: Workspace) -> Path:
+    return workspace.annotation_dir / CHECKS_FOLDER
+
+
+def checks_of(workspace: Workspace) -> dict[str, Check]:
+    """What is known, by its id."""
+    return {check.check_id: check for check in read_checks(checks_folder(workspace))}
+
+
+def _checks(workspace: Workspace, edits: Sequence[Edit], n: int, design: Design) -> list[Check]:
+    """The checks of one kind of screen; made where there are too few."""
+    if design.checks == 0 and design.qualification == 0:
+        return []
+    photos = {source.source_id: source for source in workspace.sources()}
+    shown = {edit.source_id: (photos[edit.source_id], edit.instruction) for edit in edits}
+    # On the screen for regions noise is everywhere, and on that for ratings a block is a matter of taste.
+    twice = 2 * min(n, MOST_CHECKS)
+    made = make_checks(workspace, checks_folder(workspace), list(shown.values()), twice, design.seed)
+    sort = {"ratings": "noise", "regions": "block"}.get(design.project_type)
+    return [check for check in made if sort in (None, check.sort)][: min(n, MOST_CHECKS)]

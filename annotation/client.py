@@ -216,6 +216,10 @@ class Client:
         """
         self._request("POST", f"api/tasks/{task}/annotations", also=httpx.codes.CONFLICT, json=annotation)
 
+    def delete_annotation(self, annotation: int) -> None:
+        """Delete one answer."""
+        self._request("DELETE", f"api/annotations/{annotation}", also=httpx.codes.NOT_FOUND)
+
     def export(self, project: int, path: Path) -> None:
         """Write the server's own JSON export of a project (every task, every answer) to a file, block by block."""
         with (

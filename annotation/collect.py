@@ -1,205 +1,216 @@
-"""Brings the answers home: the server's export, checked item by item, as the tables of the workspace."""
+"""Brings the answers home: what changed on the server since the last pull, as the tables of the workspace.
+
+```
+annotation/raw/project-N.json       the server's own export, as it came
+annotation/raw/project-N/….parquet  what was read from it
+annotation/raw/pulled.json          what each project looked like when it was pulled
+```
+"""
 
 import json
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from annotation.answers import ParsedAnnotation, Refusal, author_of, parse_annotation
-from annotation.campaign import heal, project_of
+from annotation.campaign import checks_of, read_assignments, require_projects
 from annotation.client import Client
-from annotation.pseudonyms import Pseudonyms, annotator_kind
-from editfhf.errors import JobFailed
+from annotation.export_file import read_export
+from annotation.harvest import HARVESTED, Harvest, Known
+from annotation.projects import Place, heal
+from annotation.pseudonyms import Pseudonyms
+from annotation.roster import Roster
+from annotation.screens import SCREENS
+from editfhf import __version__
 from editfhf.files import remove_leftovers, whole_file
-from editfhf.schema import TABLES, to_table
+from editfhf.schema import TABLES, canonical_json, stable_id
 from editfhf.workspace import Workspace
 
-PULLED_TABLES = ("ratings", "regions", "answers", "refused_answers")
-BLOCK = 1 << 20  # characters of the export read at a time
-BATCH = 5000  # records that are Python objects at one time
+SCREENED_TABLES = ("ratings", "answers")
+Track = Callable[[list[tuple[Place, int]]], Iterable[tuple[Place, int]]]
 
 
 @dataclass(frozen=True, slots=True)
 class PullCounts:
-    """Rows of each table after this pull."""
+    """Rows of each table after this pull.
+
+    Attributes:
+        changed: projects that were read anew. gone: that were deleted on the server; their answers stay.
+        altered: whose labelling screen is no longer ours.
+    """
 
     ratings: int
     regions: int
     answers: int
     refused: int
     projects: list[int]
+    changed: list[int] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+    altered: list[int] = field(default_factory=list)
 
     def as_row(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("ratings", "regions", "answers", "refused", "projects")}
+        names = ("ratings", "regions", "answers", "refused", "projects", "changed", "gone", "altered")
+        return {name: getattr(self, name) for name in names}
 
 
-def pull(workspace: Workspace, client: Client) -> PullCounts:
-    """Replace the answers in the workspace by those on the server; what was changed or deleted there follows.
+def pull(
+    workspace: Workspace, client: Client, everything: bool = False, track: Track = lambda places: places
+) -> PullCounts:
+    """Make the answers in the workspace those on the server: new, changed and deleted ones; twice changes nothing.
 
-    The export is kept as it came, in `annotation/raw/`. What cannot be taken goes to the table `refused_answers`.
+    What cannot be taken goes to the table `refused_answers`. Killed or cut off, it goes on with the project where it
+    was.
+
+    Args:
+        everything: also read what did not change.
+        track: wraps the projects, to show progress.
 
     Raises:
         BadInput: the campaign has no project on the server.
-        JobFailed: the export is cut short or is none.
+        JobFailed: an export is cut short or is none.
     """
     with workspace.lock("annotate"):
-        project = project_of(workspace, client)
-        heal(client, project)
-        raw = fetch_export(workspace, client, project)
-        emails = client.users()
-        harvest = _Harvest(workspace, project, emails)
-        for task in read_export(raw):
-            harvest.add(task)
-        tables = harvest.tables()
-        for name, table in tables.items():
-            workspace.write_table(name, table)
+        projects = require_projects(workspace, client)
+        pulled, known = _Pulled(workspace, everything), known_of(workspace, client.users())
+        changed, altered = [], []
+        for place, project in track(sorted(projects.known.items())):
+            state = client.project_state(project)
+            if pulled.is_as_before(project, fingerprint := _fingerprint(client, project)):
+                continue
+            if state["label_config"].strip() != SCREENS[place.project_type].label_config.strip():
+                altered.append(project)
+            heal(client, project)
+            pulled.forget(project)
+            harvest(project, known, fetch_export(workspace, client, project), pulled.folder(project))
+            pulled.note(project, fingerprint)
+            changed.append(project)
+        gone = sorted(set(pulled.known) - set(projects.known.values()))
+        tables = merge(workspace, pulled_folders(workspace))
     counts = {name: table.num_rows for name, table in tables.items()}
-    return PullCounts(counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"], [project])
+    return PullCounts(
+        counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"],
+        sorted(projects.known.values()), changed, gone, altered,
+    )  # fmt: skip
 
 
 def fetch_export(workspace: Workspace, client: Client, project: int) -> Path:
     """Bring the server's export of a project to `annotation/raw/`, in the place of the last one. Holding the lock."""
-    path = workspace.annotation_dir / "raw" / f"project-{project}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = raw_folder(workspace) / f"project-{project}.json"
     remove_leftovers(path.parent)
     with whole_file(path, mode=0o600) as temporary:
         client.export(project, temporary)
     return path
 
 
-def read_export(path: Path) -> Iterator[dict[str, Any]]:
-    """The tasks of a JSON export, one after the other: a list of gigabytes is never held whole.
-
-    Raises:
-        JobFailed: it is cut short or is not a list of objects.
-    """
-    decoder = json.JSONDecoder()
-    with path.open(encoding="utf-8") as file:
-        text, position = file.read(BLOCK).lstrip(), 1
-        if not text.startswith("["):
-            raise _not_an_export(path)
-        while True:
-            while position < len(text) and text[position] in ", \t\r\n":
-                position += 1
-            if text[position : position + 1] == "]":
-                return
-            try:
-                task, position = decoder.raw_decode(text, position)
-            except ValueError:
-                more = file.read(BLOCK)
-                if not more:
-                    raise _not_an_export(path) from None
-                text, position = text[position:] + more, 0
-                continue
-            if not isinstance(task, dict):
-                raise _not_an_export(path)
-            yield task
-
-
-@dataclass(slots=True)
-class _Harvest:
-    """Records of all answers; batches of them become Arrow tables at once, which take a tenth of the memory."""
-
-    workspace: Workspace
-    project: int
-    emails: dict[int, str]
-    _pending: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
-    _done: dict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
-    _order: list[tuple[str, str, str, int, str]] = field(default_factory=list)
-    _answered: set[tuple[str, str]] = field(default_factory=set)
-    _known: set[str] = field(init=False)
-    _pseudonyms: Pseudonyms = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._known = set(self.workspace.ledger.statuses())
-        self._pseudonyms = Pseudonyms.of(self.workspace)
-
-    def add(self, task: dict[str, Any]) -> None:
-        data = task.get("data")
-        edit_id = str(data.get("edit_id", "")) if isinstance(data, dict) else ""
-        edit_id = edit_id.encode(errors="replace").decode()  # JSON may hold half a surrogate pair
-        annotations = task.get("annotations")
-        # Of several answers of one person the last that was not skipped counts.
-        for annotation in sorted(annotations if isinstance(annotations, list) else [], key=_latest_first):
-            self._add_annotation(task, edit_id, annotation)
-
-    def tables(self) -> dict[str, pa.Table]:
-        for name in PULLED_TABLES:
-            self._flush(name)
-        tables = {
-            name: pa.concat_tables([TABLES[name].empty_table(), *self._done[name]]).combine_chunks()
-            for name in PULLED_TABLES
-        }
-        tables["ratings"] = _with_positions(tables["ratings"], self._order)
-        return tables
-
-    def _add_annotation(self, task: dict[str, Any], edit_id: str, annotation: Any) -> None:
-        author = author_of(annotation)
-        email = self.emails.get(author, "") if author is not None else ""
-        annotator = self._pseudonyms.of_email(email) if email else ""
-        if edit_id not in self._known:
-            parsed = ParsedAnnotation(refusals=[Refusal("", f"this workspace has no edit {edit_id[:80]!r}")])
-        elif not email:
-            parsed = ParsedAnnotation(refusals=[Refusal("", "nobody on the server has given this answer")])
-        elif (edit_id, annotator) in self._answered:
-            parsed = ParsedAnnotation(refusals=[Refusal("", "this person answered twice; the other answer counts")])
-        else:
-            parsed = parse_annotation(annotation, edit_id, annotator, annotator_kind(email))
-        if parsed.answer is not None:
-            self._answered.add((edit_id, annotator))
-            self._put("answers", [parsed.answer])
-        if parsed.ratings:
-            rating = parsed.ratings[0]
-            self._order.append((annotator, rating.session, rating.submitted_at, _number(annotation, "id"), edit_id))
-        self._put("ratings", parsed.ratings)
-        self._put("regions", parsed.regions)
-        self._put("refused_answers", [
-            {
-                "project": self.project, "task": _number(task, "id"), "annotation": _number(annotation, "id"),
-                "edit_id": edit_id, "annotator": annotator, "part": refusal.part, "reason": refusal.reason,
-                "raw": json.dumps(annotation),
-            }
-            for refusal in parsed.refusals
-        ])  # fmt: skip
-
-    def _put(self, name: str, records: list[Any]) -> None:
-        self._pending[name] += records
-        if len(self._pending[name]) >= BATCH:
-            self._flush(name)
-
-    def _flush(self, name: str) -> None:
-        self._done[name].append(to_table(name, self._pending[name]))
-        self._pending[name] = []
-
-
-def _with_positions(ratings: pa.Table, order: list[tuple[str, str, str, int, str]]) -> pa.Table:
-    """`position`: the how-manieth answer of this annotator on this day, from 1."""
-    positions: dict[tuple[str, str], int] = {}
-    reached: defaultdict[tuple[str, str], int] = defaultdict(int)
-    for annotator, session, _, _, edit_id in sorted(order):
-        reached[annotator, session] += 1
-        positions[edit_id, annotator] = reached[annotator, session]
-    keys = zip(ratings["edit_id"].to_pylist(), ratings["annotator"].to_pylist(), strict=True)
-    column = pa.array([positions[key] for key in keys], pa.int32())
-    return ratings.set_column(ratings.schema.get_field_index("position"), ratings.schema.field("position"), column)
-
-
-def _latest_first(annotation: Any) -> tuple[bool, int]:
-    skipped = isinstance(annotation, dict) and annotation.get("was_cancelled") is True
-    return skipped, -_number(annotation, "id")
-
-
-def _number(record: Any, key: str) -> int:
-    value = record.get(key) if isinstance(record, dict) else None
-    return value if isinstance(value, int) and 0 <= value < 2**63 else 0
-
-
-def _not_an_export(path: Path) -> JobFailed:
-    return JobFailed(
-        f"{path} is not a whole export of Label Studio: the connection broke or the server failed.",
-        mend="Pull again: `editfhf annotate pull`.",
+def known_of(workspace: Workspace, emails: Mapping[int, str]) -> Known:
+    """What the answers of this workspace are checked against."""
+    return Known(
+        {row.item_id: row for row in read_assignments(workspace)},
+        checks_of(workspace),
+        set(workspace.ledger.statuses()),
+        emails,
+        Pseudonyms.of(workspace),
     )
+
+
+def harvest(project: int, known: Known, export: Path, folder: Path) -> None:
+    """Read an export into the tables of a folder."""
+    reader = Harvest(project, known)
+    for task in read_export(export):
+        reader.add(task)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in reader.tables().items():
+        with whole_file(folder / f"{name}.parquet") as temporary:
+            pq.write_table(table, temporary)
+
+
+def merge(workspace: Workspace, folders: Iterable[Path]) -> dict[str, pa.Table]:
+    """Write the tables of the workspace from those of its projects; who is set aside is marked in them."""
+    folders = list(folders)
+    aside = pa.array(sorted(Roster(workspace).screened()), pa.string())
+    tables = {}
+    for name in HARVESTED:
+        parts = [pq.read_table(folder / f"{name}.parquet").cast(TABLES[name]) for folder in folders]
+        table = pa.concat_tables([TABLES[name].empty_table(), *parts]).combine_chunks()
+        if name == "ratings":
+            table = with_positions(table)
+        if name in SCREENED_TABLES:
+            place = table.schema.get_field_index("screened")
+            table = table.set_column(place, table.schema.field(place), pc.is_in(table["annotator"], aside))
+        workspace.write_table(name, table)
+        tables[name] = table
+    return tables
+
+
+def with_positions(ratings: pa.Table) -> pa.Table:
+    """`position`: the how-manieth answer of this annotator in this session, from 1."""
+    if not ratings.num_rows:
+        return ratings
+    order = ["annotator", "session", "submitted_at", "edit_id", "repeat"]
+    frame = ratings.select(order).to_pandas().sort_values(order, kind="stable")
+    session = frame[["annotator", "session"]].ne(frame[["annotator", "session"]].shift()).any(axis=1).cumsum()
+    answer = frame.ne(frame.shift()).any(axis=1).cumsum()
+    position = (answer - answer.groupby(session).transform("min") + 1).sort_index()
+    place = ratings.schema.get_field_index("position")
+    return ratings.set_column(place, ratings.schema.field(place), pa.array(position.to_numpy(), pa.int32()))
+
+
+def pulled_folders(workspace: Workspace) -> list[Path]:
+    """The tables of every project that was pulled, and of every export that came as a file."""
+    pulled = _Pulled(workspace, everything=False)
+    folders = [folder for project in sorted(pulled.known) if (folder := pulled.folder(project)).is_dir()]
+    return folders + sorted(path for path in raw_folder(workspace).glob("import-*") if path.is_dir())
+
+
+def raw_folder(workspace: Workspace) -> Path:
+    folder = workspace.annotation_dir / "raw"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+class _Pulled:
+    """What was pulled already: a project that looks as it did then is not read again."""
+
+    def __init__(self, workspace: Workspace, everything: bool) -> None:
+        self._root = raw_folder(workspace)
+        self._path = self._root / "pulled.json"
+        # What is read from an export changes with these as well.
+        screens = canonical_json([screen.version for screen in SCREENS.values()])
+        self._reader = stable_id(__version__, screens)
+        self.known: dict[int, str] = {}
+        if self._path.is_file():
+            rows = json.loads(self._path.read_text(encoding="utf-8"))
+            self.known = {int(number): mark for number, mark in rows.items()}
+        self._everything = everything
+
+    def folder(self, project: int) -> Path:
+        return self._root / f"project-{project}"
+
+    def is_as_before(self, project: int, fingerprint: str) -> bool:
+        whole = all((self.folder(project) / f"{name}.parquet").is_file() for name in HARVESTED)
+        return not self._everything and whole and self.known.get(project) == self._mark(fingerprint)
+
+    def forget(self, project: int) -> None:
+        """Before it is read: killed half way, it is read again."""
+        if project in self.known:
+            self.known[project] = ""
+            self._write()
+
+    def note(self, project: int, fingerprint: str) -> None:
+        self.known[project] = self._mark(fingerprint)
+        self._write()
+
+    def _mark(self, fingerprint: str) -> str:
+        return f"{self._reader} {fingerprint}"
+
+    def _write(self) -> None:
+        with whole_file(self._path) as temporary:
+            temporary.write_text(json.dumps(self.known, indent=1), encoding="utf-8")
+
+
+def _fingerprint(client: Client, project: int) -> str:
+    return stable_id(canonical_json(client.newest_change(project)))

@@ -1,5 +1,6 @@
 """`editfhf annotate …`: the campaign in Label Studio."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -48,6 +49,40 @@ def serve(
 
 
 @annotate.command(
+    epilog="Example: editfhf annotate people -w campaign --add ann@example.org --add bob@example.org (or --add FILE)"
+)
+def people(
+    workspace: WorkspaceOption = ".",
+    add: Annotated[
+        list[str] | None, typer.Option(help="E-mail of somebody who joins, or a file with one on each line.")
+    ] = None,
+    pause: Annotated[list[str] | None, typer.Option(help="E-mail, pseudonym or number: gets no work for now.")] = None,
+    resume: Annotated[list[str] | None, typer.Option(help="Works again.")] = None,
+    leave: Annotated[list[str] | None, typer.Option(help="Leaves; what is not done goes to others.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Who takes part. `push` hands out work accordingly: what is done stays, the rest is shared out again."""
+    from annotation.people_file import addresses
+    from annotation.roster import Roster, State
+    from editfhf.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    with opened.lock("annotate"):
+        roster = Roster(opened)
+        roster.add(addresses(add or []))
+        changes: list[tuple[list[str] | None, State]] = [(pause, "paused"), (resume, "active"), (leave, "left")]
+        for names, state in changes:
+            for name in names or []:
+                roster.set_state(name, state)
+    console.show([
+        {"number": one.number, "email": one.email, "pseudonym": roster.pseudonym(one), "state": one.state}
+        for one in roster.members
+    ], as_json=as_json)  # fmt: skip
+    if add or pause or resume or leave:
+        console.note(f"Now hand out the work anew: editfhf annotate push -w {workspace}")
+
+
+@annotate.command(
     epilog="Example: editfhf annotate push -w campaign; or editfhf annotate push -w campaign --predictions"
 )
 def push(
@@ -57,7 +92,7 @@ def push(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the project on the server, and a task for every edited image that has none."""
+    """Hand out the work: a project for each person and screen, and in it the tasks that are that person's."""
     from annotation import campaign
     from annotation.client import connect
     from annotation.predictions import push_predictions
@@ -75,12 +110,18 @@ def push(
     console.show(row["predictions"], title="Predictions")
 
 
-@annotate.command(epilog="Example: editfhf annotate simulate -w campaign --annotators 8 --seed 1")
+@annotate.command(epilog="Example: editfhf annotate simulate -w campaign --annotators 30 --mix careless=0.2 --seed 1")
 def simulate(
     workspace: WorkspaceOption = ".",
     annotators: Annotated[
         int | None, typer.Option(min=1, max=1000, help="How many people (else as configured).")
     ] = None,
+    mix: Annotated[
+        str, typer.Option(help="Share of each manner, such as careless=0.2,lazy=0.1; the rest honest.")
+    ] = "",
+    at_once: Annotated[
+        int, typer.Option(min=1, max=100, help="So many people at once, each answer sent by itself, as people do.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same people and answers.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -91,7 +132,13 @@ def simulate(
 
     opened = Workspace.open(workspace)
     counts = simulation.simulate(
-        opened, connect(opened), annotators, seed, track=lambda chunks: console.track(chunks, "Answering")
+        opened,
+        connect(opened),
+        annotators,
+        seed,
+        mix,
+        at_once,
+        track=lambda chunks: console.track(chunks, "Answering"),
     )
     console.show(counts.as_row(), as_json=as_json)
     if counts.left_out:
@@ -99,17 +146,33 @@ def simulate(
 
 
 @annotate.command(epilog="Example: editfhf annotate pull -w campaign")
-def pull(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> None:
+def pull(
+    workspace: WorkspaceOption = ".",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Read also what has not changed since the last pull.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Bring new and changed answers home from Label Studio; what cannot be taken goes to a table with the reason."""
     from annotation import collect
     from annotation.client import connect
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    counts = collect.pull(opened, connect(opened))
+    counts = collect.pull(opened, connect(opened), everything, lambda places: console.track(places, "Pulling"))
     console.show(counts.as_row(), as_json=as_json)
     if counts.refused:
         console.note(f"{counts.refused} answers or parts of them were refused: {opened.table_path('refused_answers')}")
+    if counts.gone:
+        console.note(
+            f"Deleted on the server: project {', '.join(map(str, counts.gone))}; what was pulled of them stays. "
+            f"`editfhf annotate push` hands out what is left."
+        )
+    if counts.altered:
+        console.note(
+            f"The labelling screen of project {', '.join(map(str, counts.altered))} was changed on the server by hand: "
+            "answers were read as far as they fit; `editfhf annotate push --screens` restores it."
+        )
 
 
 @annotate.command(epilog="Example: editfhf annotate status -w campaign")
@@ -118,4 +181,87 @@ def status(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> Non
     from annotation import status as progress
     from editfhf.workspace import Workspace
 
-    console.show(progress.status(Workspace.open(workspace)), as_json=as_json)
+    row = progress.status(Workspace.open(workspace))
+    if as_json:
+        console.show(row, as_json=True)
+        return
+    console.show({name: value for name, value in row.items() if name not in ("progress", "annotators", "projects")})
+    if row["progress"]:
+        console.show(row["progress"], title="By person and screen")
+
+
+@annotate.command(epilog="Example: editfhf annotate plan -w campaign --edits 15000")
+def plan(
+    workspace: WorkspaceOption = ".",
+    edits: Annotated[int | None, typer.Option(min=1, help="How many (else those that are made).")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How many people, sessions, hours and how much money the campaign takes, from measured times where there are."""
+    from annotation.cost import plan_workspace
+    from editfhf.workspace import Workspace
+
+    plans = plan_workspace(Workspace.open(workspace), edits)
+    console.show([one.as_row() for one in plans], as_json=as_json)
+    if not as_json:
+        hours, cost = sum(one.hours for one in plans), sum(one.cost for one in plans)
+        console.say(f"In all {hours:,.0f} hours, {cost:,.0f} in wages.")
+        if not all(one.measured for one in plans):
+            console.note("Seconds that were not measured are assumed; after a pilot of 20 answers they are measured.")
+
+
+@annotate.command(epilog="Example: editfhf annotate quality -w campaign")
+def quality(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> None:
+    """Who works well, who should be watched, whose answers should be set aside; with the reasons and intervals."""
+    from annotation.quality import assess_workspace
+    from editfhf.workspace import Workspace
+
+    rows = assess_workspace(Workspace.open(workspace))
+    console.show(rows, as_json=as_json)
+
+
+@annotate.command(epilog="Example: editfhf annotate suspend ann@example.org -w campaign")
+def suspend(
+    name: Annotated[str, typer.Argument(help="E-mail, pseudonym or number.")],
+    workspace: WorkspaceOption = ".",
+    undo: Annotated[bool, typer.Option("--undo", help="Take the person back.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Set a person's answers aside (kept, and flagged), and hand out again what that leaves undone."""
+    from annotation import membership
+    from annotation.client import connect
+    from editfhf.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    console.show(membership.suspend(opened, connect(opened), name, undo).as_row(), as_json=as_json)
+
+
+@annotate.command(epilog="Example: editfhf annotate erase ann@example.org -w campaign --yes")
+def erase(
+    name: Annotated[str, typer.Argument(help="E-mail, pseudonym or number.")],
+    workspace: WorkspaceOption = ".",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove a person's answers everywhere, here and on the server. It cannot be undone."""
+    from annotation import membership
+    from annotation.client import connect
+    from editfhf.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    if not yes:
+        typer.confirm(f"Remove every answer of {name}, here and on the server?", abort=True)
+    console.show(membership.erase(opened, connect(opened), name).as_row(), as_json=as_json)
+    console.note("Now run `editfhf analyze` and build again; datasets that were built before still hold the answers.")
+
+
+@annotate.command(name="import", epilog="Example: editfhf annotate import export.json -w campaign")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A JSON export of Label Studio.")],
+    workspace: WorkspaceOption = ".",
+    as_json: JsonOption = False,
+) -> None:
+    """Read the answers in a Label Studio JSON export, of a campaign that was run elsewhere."""
+    from annotation import import_file
+    from editfhf.workspace import Workspace
+
+    console.show(import_file.import_export(Workspace.open(workspace), file).as_row(), as_json=as_json)

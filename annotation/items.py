@@ -13,6 +13,16 @@ def choice_item(item_id: str, control: str, choices: list[str], origin: Origin =
     return _item(item_id, control, "choices", {"choices": choices}, origin)
 
 
+def rating_item(dimension: str, score: int) -> dict[str, Any]:
+    """A grade, 1..5."""
+    return choice_item(dimension, dimension, [interface.GRADES[dimension][score - interface.SCALE[0]]])
+
+
+def no_flaw_item() -> dict[str, Any]:
+    """That there is nothing to draw."""
+    return choice_item(interface.OUTCOME, interface.OUTCOME, [interface.NO_FLAW])
+
+
 def region_items(
     region: str, kind: str, flaw_type: str, reason: str, outline: Ring, size: tuple[int, int], origin: Origin = "manual"
 ) -> list[dict[str, Any]]:

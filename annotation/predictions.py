@@ -4,20 +4,19 @@ Some edits are left without, as a control: what people draw there tells how much
 `test` never get any: a model must not be measured by answers that began as its own.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from annotation.campaign import IMPORT_CHUNK, chunks, heal, project_of
+from annotation.campaign import read_assignments, require_projects
 from annotation.client import Client
 from annotation.items import region_items
+from annotation.projects import CHUNK, chunks, heal, item_of
 from editfhf.errors import BadInput
-from editfhf.schema import Edit, canonical_json, stable_id
+from editfhf.schema import REGION_TYPES, Edit, canonical_json, stable_id
 from editfhf.splits import split_workspace
 from editfhf.workspace import Workspace
-
-CONTROL_SHARE = 0.1  # of the edits: enough to see a shift, and a tenth of the help is lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +43,15 @@ class PredictionCounts:
 
 
 def push_predictions(
-    workspace: Workspace, client: Client, control_share: float = CONTROL_SHARE, seed: int = 0
+    workspace: Workspace, client: Client, control_share: float | None = None, seed: int = 0
 ) -> PredictionCounts:
     """Make the predictions on the server those of the table `predictions`, on the tasks that are there.
 
     May be killed at any moment and run again: the server is asked what it has.
 
     Args:
-        control_share: 0..1, of the edits; seed: decides which. An edit keeps its lot when others are added.
+        control_share: 0..1, of the edits (default: what `annotation.assisted` of the settings leaves); seed: decides
+            which. An edit keeps its lot when others are added.
 
     Raises:
         BadInput: nothing was predicted or pushed yet, or the predictions are of several models.
@@ -63,39 +63,56 @@ def push_predictions(
         raise BadInput(
             f"{workspace.root} has {problem}.", mend=f"Make them: `editfhf predict --run RUN -w {workspace.root}`."
         )
+    share = 1 - workspace.config.annotation.assisted if control_share is None else control_share
     regions = defaultdict(list)
     for row in (row for row in rows if row["polygon"]):
         regions[row["edit_id"]].append(row)
     without_place = sum(not row["polygon"] for row in rows)
+    edits = {edit.edit_id: edit for edit in workspace.edits()}
+    split_of = split_workspace(workspace)
+    in_test = {edit.edit_id for edit in edits.values() if split_of[edit.source_id] == "test"}
+    control = {edit_id for edit_id in edits if is_control(edit_id, share, seed)} - in_test
+    drawn = {
+        edit_id: prediction_of(edits[edit_id], regions[edit_id])
+        for edit_id in regions
+        if edit_id in edits and edit_id not in control | in_test
+    }
+    counts: Counter[str] = Counter()
+    shown: set[str] = set()
     with workspace.lock("annotate"):
-        project = project_of(workspace, client)
-        edits = {edit.edit_id: edit for edit in workspace.edits()}
-        tasks = [task for task in heal(client, project) if task.edit_id in edits]
-        split_of = split_workspace(workspace)
-        in_test = {task.edit_id for task in tasks if split_of[edits[task.edit_id].source_id] == "test"}
-        control = {task.edit_id for task in tasks if is_control(task.edit_id, control_share, seed)} - in_test
-        wanted = {
-            task.id: prediction_of(edits[task.edit_id], regions[task.edit_id]) | {"task": task.id}
-            for task in tasks
-            if task.edit_id in regions and task.edit_id not in control | in_test
-        }
-        there = defaultdict(list)
-        for prediction in client.predictions(project):
-            there[prediction["task"]].append(_content(prediction))
-        right = {task for task, prediction in wanted.items() if there.get(task) == [_content(prediction)]}
-        wrong = sorted((set(there) & {task.id for task in tasks}) - right)
-        missing = [prediction for task, prediction in sorted(wanted.items()) if task not in right]
-        for chunk in chunks(wrong, IMPORT_CHUNK):
-            client.delete_predictions(project, chunk)
-        for predictions in chunks(missing, IMPORT_CHUNK):
-            client.import_predictions(project, predictions)
-        if wanted:
-            client.show_predictions(project, models[0])
-    counts = (len(missing), len(wrong), len(right), len(control), len(in_test), without_place)
-    return PredictionCounts(models[0], *counts)
+        edit_of = {row.item_id: row.edit_id for row in read_assignments(workspace)}
+        for place, project in require_projects(workspace, client).known.items():
+            if place.project_type in REGION_TYPES:
+                tasks = {task.id: edit_of.get(item_of(task), "") for task in heal(client, project)}
+                shown |= set(tasks.values())
+                counts += _push_to(client, project, tasks, drawn, models[0])
+    return PredictionCounts(
+        models[0], counts["added"], counts["removed"], counts["already_there"],
+        len(control & shown), len(in_test & shown), without_place,
+    )  # fmt: skip
 
 
-def is_control(edit_id: str, share: float = CONTROL_SHARE, seed: int = 0) -> bool:
+def _push_to(
+    client: Client, project: int, tasks: Mapping[int, str], drawn: Mapping[str, dict[str, Any]], model: str
+) -> Counter[str]:
+    """One project's predictions; `tasks`: number → edit."""
+    wanted = {task: drawn[edit_id] | {"task": task} for task, edit_id in tasks.items() if edit_id in drawn}
+    there = defaultdict(list)
+    for prediction in client.predictions(project):
+        there[prediction["task"]].append(_content(prediction))
+    right = {task for task, prediction in wanted.items() if there.get(task) == [_content(prediction)]}
+    wrong = sorted((set(there) & set(tasks)) - right)
+    missing = [prediction for task, prediction in sorted(wanted.items()) if task not in right]
+    for chunk in chunks(wrong, CHUNK):
+        client.delete_predictions(project, chunk)
+    for predictions in chunks(missing, CHUNK):
+        client.import_predictions(project, predictions)
+    if wanted:
+        client.show_predictions(project, model)
+    return Counter(added=len(missing), removed=len(wrong), already_there=len(right))
+
+
+def is_control(edit_id: str, share: float, seed: int = 0) -> bool:
     """Whether an edit is left without predictions, to compare with: by lot, whatever other edits there are."""
     return int(stable_id("control", str(seed), edit_id), 16) < share * 16**16
 

@@ -15,7 +15,7 @@ class Pseudonyms:
     """Keyed hashes of e-mail addresses (HMAC-SHA-256); the key stays in the workspace, readable by its owner alone."""
 
     def __init__(self, key: str) -> None:
-        self._key = key.encode()
+        self.key = key
 
     @classmethod
     def of(cls, workspace: Workspace) -> "Pseudonyms":
@@ -25,7 +25,7 @@ class Pseudonyms:
 
     def of_email(self, email: str) -> str:
         """16 hex digits, the same however the address is capitalised; not to be turned back without the key."""
-        return hmac.new(self._key, email.strip().lower().encode(), hashlib.sha256).hexdigest()[:ID_LENGTH]
+        return hmac.new(self.key.encode(), email.strip().lower().encode(), hashlib.sha256).hexdigest()[:ID_LENGTH]
 
 
 def annotator_kind(email: str) -> str:

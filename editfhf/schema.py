@@ -16,7 +16,7 @@ REGION_KINDS = ("artifact", "editing_failure")
 EXTENTS = ("region", "whole", "missing")
 OUTCOMES = ("answered", "no_flaw", "cannot_judge", "skipped")
 ANNOTATOR_KINDS = ("human", "simulated")
-PROJECT_TYPES = ("ratings", "regions", "together", "verify", "preference")  # `together`: ratings and regions at once
+PROJECT_TYPES = ("ratings", "regions", "together")  # `together`: both on one screen
 RATING_TYPES = ("ratings", "together")
 REGION_TYPES = ("regions", "together")
 SPLITS = ("train", "validation", "test")
@@ -194,7 +194,6 @@ class Assignment:
     Attributes:
         item_id: all that the task on the server says of it: a keyed hash, which tells neither edit nor role.
         edit_id: of the edit, or of the check.
-        other: for `preference` the edit beside it, for `verify` the region; else "".
         role: `edit`, `repeat` (of one that the same person rated before), `check`, or `qualification`.
         position: the how-manieth of this person on this kind of screen, from 1.
     """
@@ -203,7 +202,6 @@ class Assignment:
     annotator: str
     project_type: str
     edit_id: str
-    other: str
     role: str
     position: int
 
@@ -221,39 +219,6 @@ class CheckAnswer:
     answer: str
     lead_time_s: float
     submitted_at: str
-
-
-@dataclass(frozen=True, slots=True)
-class Preference:
-    """Which of two edits of one photo and instruction somebody prefers, not knowing which is which.
-
-    `choice` is `first` (edit_id), `second` (other_edit_id) or `tie`, whatever side they were shown on.
-    """
-
-    edit_id: str
-    other_edit_id: str
-    annotator: str
-    annotator_kind: str
-    choice: str
-    shown_first: str
-    lead_time_s: float
-    submitted_at: str
-    screened: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a second person says of a region that one drew: `flaw` (and its type), `no_flaw` or `cannot_judge`."""
-
-    region_id: str
-    edit_id: str
-    annotator: str
-    annotator_kind: str
-    verdict: str
-    flaw_type: str
-    lead_time_s: float
-    submitted_at: str
-    screened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,8 +331,6 @@ TABLES: dict[str, pa.Schema] = {
     "answers": _columns_of(Answer),
     "assignments": _columns_of(Assignment),
     "check_answers": _columns_of(CheckAnswer),
-    "preferences": _columns_of(Preference),
-    "verdicts": _columns_of(Verdict),
     "refused_answers": _columns_of(RefusedAnswer),
     "mos": _columns_of(OpinionScore),
     "consensus": _columns_of(ConsensusRegion),

@@ -1,3 +1,4 @@
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -5,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from annotation import server
+from annotation.campaign import read_assignments, require_projects
 from annotation.client import Client, connect
-from annotation.collect import PULLED_TABLES
+from annotation.harvest import HARVESTED
 from editfhf.schema import PredictedRegion
 from editfhf.workspace import Workspace
 from tests.factories import make_workspace
@@ -19,6 +21,7 @@ SQUARE = [[[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]], [[0.2, 0.2], [0.3, 0
 def served_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A workspace with 8 edits and its Label Studio: a real one, started once for all tests."""
     workspace = make_workspace(tmp_path_factory.mktemp("annotation") / "campaign", n_sources=2)
+    use_settings(workspace)
     try:
         server.serve(workspace, print, free_port())
         yield workspace
@@ -40,11 +43,40 @@ def workspace(served_workspace: Workspace) -> Workspace:
     return served_workspace
 
 
+SETTINGS = {
+    "screens": "[together]", "raters_per_edit": 3, "drawers_per_edit": 4, "checks": 0.0, "repeats": 0.0,
+    "simulated_annotators": 8,
+}  # fmt: skip
+
+
+def use_settings(workspace: Workspace, **changes: object) -> Workspace:
+    """A small campaign: ratings and regions on one screen, by four people, unless a test says otherwise."""
+    lines = [f"  {name}: {value}" for name, value in (SETTINGS | changes).items()]
+    (workspace.root / "editfhf.yaml").write_text("\n".join(["annotation:", *lines]) + "\n")
+    workspace.__dict__.pop("config", None)  # read again
+    return workspace
+
+
 def start_afresh(workspace: Workspace) -> None:
     """Forget the campaign; the projects of other tests stay on the server beside the next one."""
-    (workspace.annotation_dir / "campaign.json").unlink(missing_ok=True)
-    for name in PULLED_TABLES:
+    for name in ("campaign.json", "projects.json", "people.json"):
+        (workspace.annotation_dir / name).unlink(missing_ok=True)
+    for name in ("raw", "checks"):
+        shutil.rmtree(workspace.annotation_dir / name, ignore_errors=True)
+    for name in (*HARVESTED, "assignments"):
         workspace.table_path(name).unlink(missing_ok=True)
+    use_settings(workspace)
+
+
+def only_project(workspace: Workspace, client: Client) -> int:
+    """The project that everybody shares, of a campaign with one screen and nobody named."""
+    (project,) = require_projects(workspace, client).known.values()
+    return project
+
+
+def edits_of(workspace: Workspace) -> dict[str, str]:
+    """Item → edit."""
+    return {row.item_id: row.edit_id for row in read_assignments(workspace)}
 
 
 @pytest.fixture

@@ -4,9 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation import campaign, collect
-from annotation.collect import PULLED_TABLES, read_export
+from annotation import campaign, collect, export_file
+from annotation.export_file import read_export
+from annotation.harvest import HARVESTED
+from annotation.projects import item_of
 from editfhf.errors import JobFailed
+from tests.annotation.conftest import edits_of, only_project
 from tests.annotation.label_studio_json import ratings, region
 
 
@@ -18,7 +21,7 @@ def test_read_export_gives_what_json_gives_however_small_the_blocks(tmp_path, mo
         size=st.integers(1, 9),
     )
     def check(tasks, size):
-        monkeypatch.setattr(collect, "BLOCK", size)
+        monkeypatch.setattr(export_file, "BLOCK", size)
         path.write_text(json.dumps(tasks, ensure_ascii=False), encoding="utf-8")
         assert list(read_export(path)) == tasks
 
@@ -37,7 +40,7 @@ def test_an_export_that_is_cut_short_is_never_taken_for_a_whole_one(tmp_path, te
 @pytest.mark.server
 def test_what_is_malformed_is_refused_with_its_reason_while_the_rest_arrives(workspace, client):
     campaign.push(workspace, client)
-    tasks = list(client.tasks(campaign.project_of(workspace, client)))
+    tasks = list(client.tasks(only_project(workspace, client)))
     posted = [
         [*ratings(), *region()],
         [*ratings(), *region(points=[[1, 1], [2, 2]])],
@@ -52,15 +55,16 @@ def test_what_is_malformed_is_refused_with_its_reason_while_the_rest_arrives(wor
 
     counts = collect.pull(workspace, client)
     refused = workspace.read_table("refused_answers").to_pylist()
+    edit_of = edits_of(workspace)
     assert (counts.ratings, counts.regions, counts.answers, counts.refused) == (15, 1, 6, 5)
-    assert {row["edit_id"] for row in refused} == {task.edit_id for task in tasks[1:6]}
+    assert {row["edit_id"] for row in refused} == {edit_of[item_of(task)] for task in tasks[1:6]}
     told = " | ".join(row["reason"] for row in sorted(refused, key=lambda row: row["task"]))
     for reason in ("2 points", "outside the image", "reason is missing", "'unknown'", "empty"):
         assert reason in told
     assert json.loads(refused[0]["raw"])["result"]
     outcomes = {row["edit_id"]: row["outcome"] for row in workspace.read_table("answers").to_pylist()}
-    assert outcomes[tasks[0].edit_id] == "answered"
-    assert outcomes[tasks[6].edit_id] == "skipped"
+    assert outcomes[edit_of[item_of(tasks[0])]] == "answered"
+    assert outcomes[edit_of[item_of(tasks[6])]] == "skipped"
     assert set(workspace.read_table("answers")["annotator_kind"].to_pylist()) == {"human"}
     assert (workspace.annotation_dir / "raw" / f"project-{counts.projects[0]}.json").stat().st_mode & 0o077 == 0
 
@@ -68,25 +72,28 @@ def test_what_is_malformed_is_refused_with_its_reason_while_the_rest_arrives(wor
 @pytest.mark.server
 def test_no_address_leaves_the_server(workspace, client):
     campaign.push(workspace, client)
-    task = next(iter(client.tasks(campaign.project_of(workspace, client))))
+    task = next(iter(client.tasks(only_project(workspace, client))))
     client.add_annotation(task.id, {"result": [*ratings(), *region(reason=None)]})
     collect.pull(workspace, client)
-    for name in PULLED_TABLES:
+    for name in HARVESTED:
         assert "@" not in str(workspace.read_table(name).to_pylist())
 
 
 @pytest.mark.server
 def test_a_second_pull_changes_nothing_and_later_ones_follow_what_changed_on_the_server(workspace, client):
     campaign.push(workspace, client)
-    task, other = list(client.tasks(campaign.project_of(workspace, client)))[:2]
+    task, other = list(client.tasks(only_project(workspace, client)))[:2]
     client.add_annotation(task.id, {"result": [*ratings(), *region()], "lead_time": 2.5})
     client.add_annotation(other.id, {"result": ratings(), "lead_time": 4.0})
     first = collect.pull(workspace, client)
-    tables = {name: workspace.read_table(name) for name in PULLED_TABLES}
-    assert collect.pull(workspace, client) == first
-    assert all(workspace.read_table(name).equals(tables[name]) for name in PULLED_TABLES)
+    tables = {name: workspace.read_table(name) for name in HARVESTED}
+    again = collect.pull(workspace, client)
+    assert (again.changed, first.changed) == ([], first.projects)
+    assert (again.ratings, again.regions, again.answers) == (first.ratings, first.regions, first.answers)
+    assert all(workspace.read_table(name).equals(tables[name]) for name in HARVESTED)
     positions = {row["edit_id"]: row["position"] for row in tables["ratings"].to_pylist()}
-    assert positions == {task.edit_id: 1, other.edit_id: 2}
+    edit_of = edits_of(workspace)
+    assert positions == {edit_of[item_of(task)]: 1, edit_of[item_of(other)]: 2}
 
     annotation = client.annotations(task.id)[0]["id"]
     client._request("PATCH", f"api/annotations/{annotation}", json={"result": ratings("1 Bad", "1 Bad", "1 Bad")})
@@ -99,7 +106,7 @@ def test_a_second_pull_changes_nothing_and_later_ones_follow_what_changed_on_the
 @pytest.mark.server
 def test_a_person_who_answered_twice_counts_once_and_the_other_answer_is_kept_aside(workspace, client):
     campaign.push(workspace, client)
-    task = next(iter(client.tasks(campaign.project_of(workspace, client))))
+    task = next(iter(client.tasks(only_project(workspace, client))))
     client.add_annotation(task.id, {"result": ratings("1 Bad", "1 Bad", "1 Bad")})
     client.add_annotation(task.id, {"result": ratings("5 Excellent", "5 Excellent", "5 Excellent")})
     counts = collect.pull(workspace, client)

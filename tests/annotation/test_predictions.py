@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 
 from annotation import campaign, collect, predictions
+from annotation.projects import item_of
 from annotation.predictions import is_control, prediction_of, push_predictions
 from editfhf import cli
 from editfhf.errors import BadInput, JobFailed
 from editfhf.splits import split_workspace
-from tests.annotation.conftest import predict_everywhere
+from tests.annotation.conftest import edits_of, only_project, predict_everywhere
 from tests.annotation.label_studio_json import ratings, region
 
 
-def by_edit(client, project: int) -> dict[str, list[dict]]:
-    edit_of = {task.id: task.edit_id for task in client.tasks(project)}
+def by_edit(workspace, client, project: int) -> dict[str, list[dict]]:
+    known = edits_of(workspace)
+    edit_of = {task.id: known[item_of(task)] for task in client.tasks(project)}
     there: dict[str, list[dict]] = {}
     for one in client.predictions(project):
         there.setdefault(edit_of[one["task"]], []).append(one)
@@ -24,9 +26,9 @@ def by_edit(client, project: int) -> dict[str, list[dict]]:
 
 def test_a_tenth_is_control_by_lot_and_keeps_its_lot_whatever_is_added():
     names = [f"{number:016x}" for number in range(20_000)]
-    control = [name for name in names if is_control(name)]
+    control = [name for name in names if is_control(name, 0.1)]
     assert len(control) / len(names) == pytest.approx(0.1, abs=0.01)
-    other = [name for name in names if is_control(name, seed=1)]
+    other = [name for name in names if is_control(name, 0.1, seed=1)]
     assert len(set(control) & set(other)) / len(control) == pytest.approx(0.1, abs=0.03)
     assert not any(is_control(name, share=0) for name in names)
     assert all(is_control(name, share=1) for name in names)
@@ -60,23 +62,23 @@ def test_without_predictions_the_command_says_how_to_make_them(campaign):
 @pytest.mark.server
 def test_predictions_lie_on_the_tasks_but_never_on_control_or_test_and_a_second_push_doubles_nothing(predicted, client):
     assert cli.run(["annotate", "push", "-w", str(predicted.root), "--predictions"]) == 0
-    project = campaign.project_of(predicted, client)
+    project = only_project(predicted, client)
     split_of = split_workspace(predicted)
     assert "test" in split_of.values()
     helped = {
         edit.edit_id
         for edit in predicted.edits()
-        if split_of[edit.source_id] != "test" and not is_control(edit.edit_id)
+        if split_of[edit.source_id] != "test" and not is_control(edit.edit_id, 1 - 0.9)
     }
-    there = by_edit(client, project)
+    there = by_edit(predicted, client, project)
     assert set(there) == helped
     counts = push_predictions(predicted, client)
     assert (counts.added, counts.removed, counts.already_there) == (0, 0, len(helped))
     assert counts.without_place == len(predicted.edits())
     assert counts.in_test + counts.control + counts.already_there == len(predicted.edits())
-    assert by_edit(client, project) == there
+    assert by_edit(predicted, client, project) == there
 
-    task = next(task for task in client.tasks(project) if task.edit_id in helped)
+    task = next(task for task in client.tasks(project) if edits_of(predicted)[item_of(task)] in helped)
     (shown,) = client._get(f"api/tasks/{task.id}", project=project)["predictions"]
     assert shown["model_version"] == "run@1234"
     assert shown["score"] == 0.8
@@ -123,10 +125,10 @@ def test_predictions_of_a_newer_run_take_the_place_of_the_old_ones(predicted, cl
 def test_a_push_killed_between_deleting_and_adding_goes_on(predicted, client, monkeypatch):
     project = campaign.push(predicted, client).projects[0]
     push_predictions(predicted, client, control_share=0)
-    before = {name: [one["result"] for one in found] for name, found in by_edit(client, project).items()}
+    before = {name: [one["result"] for one in found] for name, found in by_edit(predicted, client, project).items()}
     with monkeypatch.context() as patch:
         predict_everywhere(predicted, "run@5678")
-        patch.setattr(predictions, "IMPORT_CHUNK", 1)
+        patch.setattr(predictions, "CHUNK", 1)
         really = client.import_predictions
 
         def dying(project, chunk):
@@ -137,7 +139,7 @@ def test_a_push_killed_between_deleting_and_adding_goes_on(predicted, client, mo
         with pytest.raises(KeyboardInterrupt):
             push_predictions(predicted, client, control_share=0)
     push_predictions(predicted, client, control_share=0)
-    after = by_edit(client, project)
+    after = by_edit(predicted, client, project)
     assert set(after) == set(before)
     assert all(len(found) == 1 for found in after.values())
 

@@ -1,0 +1,152 @@
+"""The answers of one project, checked item by item, as records in Arrow tables."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from annotation.answers import About, ParsedAnnotation, Refusal, author_of, parse_annotation
+from annotation.checks import Check, passes
+from annotation.pseudonyms import Pseudonyms, annotator_kind
+from annotation.worklist import KNOWN_ANSWER, REPEAT
+from editfhf.schema import TABLES, Assignment, CheckAnswer, canonical_json, to_table
+
+HARVESTED = ("ratings", "regions", "answers", "check_answers", "refused_answers")
+BATCH = 5000  # records that are Python objects at one time
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What answers are checked against.
+
+    Attributes:
+        items: what each item is about, by its id; checks: by theirs.
+        edits: ids of the edits of this workspace.
+        emails: of the server's users, by their numbers.
+    """
+
+    items: Mapping[str, Assignment]
+    checks: Mapping[str, Check]
+    edits: set[str]
+    emails: Mapping[int, str]
+    pseudonyms: Pseudonyms
+
+
+@dataclass(slots=True)
+class Harvest:
+    """Records of all answers of one project; batches of them become Arrow tables at once, which take a tenth of the
+    memory.
+
+    Attributes:
+        project: its number on the server, or 0 for an export that came as a file.
+    """
+
+    project: int
+    known: Known
+    _pending: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    _done: dict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
+    _answered: set[tuple[str, str]] = field(default_factory=set)
+
+    def add(self, task: dict[str, Any]) -> None:
+        """Take the answers on one task, as the server exports it (decoded JSON of any shape)."""
+        annotations = task.get("annotations")
+        # Of several answers of one person the last that was not skipped counts.
+        for annotation in sorted(annotations if isinstance(annotations, list) else [], key=_latest_first):
+            self._add_annotation(task, annotation)
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Every one of `HARVESTED`."""
+        for name in HARVESTED:
+            self._flush(name)
+        return {
+            name: pa.concat_tables([TABLES[name].empty_table(), *self._done[name]]).combine_chunks()
+            for name in HARVESTED
+        }
+
+    def _add_annotation(self, task: dict[str, Any], annotation: Any) -> None:
+        item = _text_of(task, "item") or _text_of(task, "edit_id")
+        row = self.known.items.get(item)
+        author = author_of(annotation)
+        email = self.known.emails.get(author, "") if author is not None else ""
+        annotator = self.known.pseudonyms.of_email(email) if email else ""
+        problem = self._problem(item, row, annotator)
+        if row is None or problem:
+            parsed = ParsedAnnotation(refusals=[Refusal("", problem)])
+        else:
+            about = About(row.project_type, row.edit_id, annotator, annotator_kind(email), row.role == REPEAT)
+            parsed = parse_annotation(annotation, about)
+            if parsed.answer is not None:
+                self._answered.add((item, annotator))
+                self._keep(row, parsed)
+        self._put("refused_answers", [
+            {
+                "project": self.project, "task": _number(task, "id"), "annotation": _number(annotation, "id"),
+                "edit_id": row.edit_id if row else item, "annotator": annotator,
+                "part": refusal.part, "reason": refusal.reason, "raw": json.dumps(annotation),
+            }
+            for refusal in parsed.refusals
+        ])  # fmt: skip
+
+    def _problem(self, item: str, row: Assignment | None, annotator: str) -> str:
+        if row is None:
+            return f"this workspace has handed out no item {item[:80]!r}"
+        if row.role not in KNOWN_ANSWER and row.edit_id not in self.known.edits:
+            return f"this workspace has no edit {row.edit_id!r}"
+        if row.role in KNOWN_ANSWER and row.edit_id not in self.known.checks:
+            return f"this workspace has no check {row.edit_id!r}"
+        if not annotator:
+            return "nobody on the server has given this answer"
+        if row.annotator and row.annotator != annotator:
+            return "this was another person's to answer"
+        if (item, annotator) in self._answered:
+            return "this person answered twice; the other answer counts"
+        return ""
+
+    def _keep(self, row: Assignment, parsed: ParsedAnnotation) -> None:
+        answer = parsed.answer
+        assert answer is not None
+        if row.role in KNOWN_ANSWER:
+            scores = {rating.dimension: rating.score for rating in parsed.ratings}
+            passed = passes(self.known.checks[row.edit_id], scores, parsed.regions, answer.outcome)
+            if passed is not None:
+                said = canonical_json({"outcome": answer.outcome, "scores": scores, "regions": len(parsed.regions)})
+                self._put("check_answers", [
+                    CheckAnswer(
+                        row.edit_id, answer.annotator, answer.annotator_kind, row.project_type, row.role, passed, said,
+                        answer.lead_time_s, answer.submitted_at,
+                    )
+                ])  # fmt: skip
+            return
+        self._put("ratings", parsed.ratings)
+        if row.role == REPEAT:  # it says how steady the person is; the edit was looked at once
+            return
+        self._put("answers", [answer])
+        self._put("regions", parsed.regions)
+
+    def _put(self, name: str, records: list[Any]) -> None:
+        self._pending[name] += records
+        if len(self._pending[name]) >= BATCH:
+            self._flush(name)
+
+    def _flush(self, name: str) -> None:
+        self._done[name].append(to_table(name, self._pending[name]))
+        self._pending[name] = []
+
+
+def _text_of(task: dict[str, Any], key: str) -> str:
+    data = task.get("data")
+    text = str(data.get(key, "")) if isinstance(data, dict) else ""
+    return text.encode(errors="replace").decode()  # JSON may hold half a surrogate pair
+
+
+def _latest_first(annotation: Any) -> tuple[bool, int]:
+    skipped = isinstance(annotation, dict) and annotation.get("was_cancelled") is True
+    return skipped, -_number(annotation, "id")
+
+
+def _number(record: Any, key: str) -> int:
+    value = record.get(key) if isinstance(record, dict) else None
+    return value if isinstance(value, int) and 0 <= value < 2**63 else 0

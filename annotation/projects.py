@@ -1,0 +1,162 @@
+"""The campaign's projects on the server: one for each person and kind of screen, found again by their titles."""
+
+import json
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from annotation.client import Client, ServerTask
+from annotation.screens import SCREENS
+from editfhf.files import whole_file
+from editfhf.schema import PROJECT_TYPES, canonical_json
+from editfhf.workspace import Workspace
+
+CHUNK = 500  # tasks in one request
+EVERYBODY = 0  # number of a project whose tasks are whoever's that comes
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Whose project it is and what for: `number` is that of a person in the roster, or `EVERYBODY`."""
+
+    project_type: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenVersion:
+    """Which labelling screen a project had from when on (ISO 8601 in UTC): answers keep that which they were given on."""
+
+    version: str
+    since: str
+
+
+class Projects:
+    """The projects of one campaign. What the server has counts; `projects.json` adds which screen each had when.
+
+    Args:
+        workspace: its `campaign.json` holds the title, this campaign's alone: a killed push finds its projects.
+    """
+
+    def __init__(self, workspace: Workspace, client: Client) -> None:
+        self._workspace, self._client = workspace, client
+        self._path = workspace.annotation_dir / "projects.json"
+        self.screens: dict[int, list[ScreenVersion]] = {}
+        if self._path.is_file():
+            rows = json.loads(self._path.read_text(encoding="utf-8"))
+            self.screens = {int(number): [ScreenVersion(**one) for one in known] for number, known in rows.items()}
+        self.known = self._find()
+
+    def of(self, place: Place) -> int | None:
+        """The number of a project on the server, or None."""
+        return self.known.get(place)
+
+    def ensure(self, place: Place, overlap: int, guidelines: str, folder: Any) -> int:
+        """The project of a place, made where it is missing; its screen is brought up to date.
+
+        Args:
+            overlap: how many people answer each task; 1 in a project of one person's own.
+            guidelines: HTML that people read before they begin.
+            folder: of the images that the project may show.
+        """
+        screen = SCREENS[place.project_type]
+        project = self.known.get(place)
+        if project is None:
+            project = self._client.create_project(self._title_of(place), screen.label_config, overlap, guidelines)
+            self.known[place] = project
+            self._note_screen(project, screen.version)
+        elif (known := self.screens.get(project)) is None or known[-1].version != screen.version:
+            self._client.update_project(project, label_config=screen.label_config)
+            self._note_screen(project, screen.version)
+        self._client.serve_folder(project, folder)
+        return project
+
+    def version_at(self, project: int, submitted_at: str) -> str:
+        """Which screen an answer was given on; "" where it is not known."""
+        known = [one.version for one in self.screens.get(project, []) if one.since <= submitted_at]
+        return known[-1] if known else ""
+
+    def _find(self) -> dict[Place, int]:
+        """Of two projects for one place (a push was killed while the server made one) that with tasks counts."""
+        base = title_of_campaign(self._workspace)
+        found: defaultdict[Place, list[tuple[int, int]]] = defaultdict(list)
+        for number, project in self._client.projects_titled(f"{base} ").items():
+            words = project["title"].removeprefix(f"{base} ").split()
+            if len(words) == 2 and words[0] in PROJECT_TYPES and words[1].isdigit():
+                found[Place(words[0], int(words[1]))].append((-(project["task_number"] or 0), number))
+        return {place: min(numbers)[1] for place, numbers in sorted(found.items())}
+
+    def _title_of(self, place: Place) -> str:
+        return f"{title_of_campaign(self._workspace)} {place.project_type} {place.number:03d}"
+
+    def _note_screen(self, project: int, version: str) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self.screens.setdefault(project, []).append(ScreenVersion(version, now))
+        with whole_file(self._path) as temporary:
+            rows = {number: [asdict(one) for one in known] for number, known in self.screens.items()}
+            temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+def title_of_campaign(workspace: Workspace) -> str:
+    """What the titles of the campaign's projects begin with."""
+    path = workspace.annotation_dir / "campaign.json"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        title = f"{workspace.config.annotation.title[:24].strip()} {uuid.uuid4().hex[:8]}"
+        with whole_file(path) as temporary:
+            temporary.write_text(json.dumps({"title": title}), encoding="utf-8")
+    return str(json.loads(path.read_text(encoding="utf-8"))["title"])
+
+
+def item_of(task: ServerTask) -> str:
+    """What a task is about: `Assignment.item_id`; "" for a task that is not ours."""
+    return str(task.data.get("item", ""))
+
+
+def heal(client: Client, project: int) -> list[ServerTask]:
+    """Remove what a command that was killed left doubled on the server; returns the tasks that stay.
+
+    A request whose sender was killed may still be carried out, after the next command has looked. Of several tasks for
+    one item, the unanswered ones go, then those whose answers stand on an earlier one word for word; where people
+    answered differently, all stay.
+    """
+    by_item: defaultdict[str, list[ServerTask]] = defaultdict(list)
+    for task in client.tasks(project):
+        by_item[item_of(task)].append(task)
+    kept, surplus = [], []
+    for item, tasks in by_item.items():
+        staying = _distinct(client, sorted(tasks, key=lambda task: (task.answers == 0, task.id))) if item else tasks
+        kept += staying
+        staying_ids = {task.id for task in staying}
+        surplus += [task.id for task in tasks if task.id not in staying_ids]
+    for chunk in chunks(surplus, CHUNK):
+        client.delete_tasks(project, chunk)
+    return sorted(kept, key=lambda task: task.id)
+
+
+def same_answer(annotation: dict[str, Any]) -> tuple[Any, str]:
+    """What makes two annotations one answer: who gave it, and every word of it."""
+    return annotation.get("completed_by"), canonical_json(annotation.get("result"))
+
+
+def chunks(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """The items in pieces of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _distinct(client: Client, tasks: list[ServerTask]) -> list[ServerTask]:
+    """Answered ones come first; each stays only if it says something that those before it do not."""
+    if len(tasks) == 1:
+        return tasks
+    staying: list[ServerTask] = []
+    said: set[tuple[Any, str]] = set()
+    for task in tasks:
+        answers = {same_answer(annotation) for annotation in client.annotations(task.id)} if task.answers else set()
+        if not staying or answers - said:
+            staying.append(task)
+        said |= answers
+    return staying

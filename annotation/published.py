@@ -1,0 +1,48 @@
+"""Images that the server may hand out, under names that tell nothing: neither what they show nor that one is a check."""
+
+import hmac
+import shutil
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import quote
+
+from annotation.pseudonyms import Pseudonyms
+from annotation.server import served_dir
+from editfhf.files import whole_file
+from editfhf.workspace import Workspace
+
+FOLDER = "images"  # a storage of Label Studio cannot be the document root itself
+
+
+class PublishedImages:
+    """Images of one workspace as addresses within its server.
+
+    Names are keyed hashes, so that a photo, an edit of it and a check look alike in an address.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._key = Pseudonyms.of(workspace).key.encode()
+        self.folder = served_dir(workspace) / FOLDER
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._there = {path.name for path in self.folder.iterdir()}
+
+    def address(self, file: str) -> str:
+        """Let the server hand out one image; `file` is relative to the workspace.
+
+        A hard link costs no disk; where links do not work, a copy.
+        """
+        name = hmac.new(self._key, file.encode(), sha256).hexdigest()[:32] + Path(file).suffix.lower()
+        if name not in self._there:
+            self._publish(file, self.folder / name)
+            self._there.add(name)
+        return f"/data/local-files/?d={quote(f'{FOLDER}/{name}')}"
+
+    def _publish(self, file: str, target: Path) -> None:
+        try:
+            target.hardlink_to(self._workspace.path_of(file))
+        except FileExistsError:
+            pass
+        except OSError:
+            with whole_file(target) as temporary:
+                shutil.copyfile(self._workspace.path_of(file), temporary)

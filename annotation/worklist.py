@@ -1,0 +1,153 @@
+"""The table `assignments`, renewed: whoever joined gets work, what whoever left did not do is handed on, what is done
+stays."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from annotation.assignment import Thing, assign, item_id, with_checks_and_repeats
+from editfhf.config import AnnotationConfig
+from editfhf.schema import RATING_TYPES, Assignment, Edit, stable_id
+
+EDIT, REPEAT, CHECK, QUALIFICATION = "edit", "repeat", "check", "qualification"
+KNOWN_ANSWER = (CHECK, QUALIFICATION)  # roles of items whose answer is known
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """How one kind of screen is handed out.
+
+    Attributes:
+        raters: people for each edit.
+        checks, repeats: share of the items; qualification: such items before a person's first edit.
+        key: secret, of the item ids.
+    """
+
+    project_type: str
+    raters: int
+    checks: float
+    repeats: float
+    qualification: int
+    seed: int
+    key: str
+
+    @classmethod
+    def of(cls, settings: AnnotationConfig, project_type: str, key: str) -> "Design":
+        """As the settings say; regions are not asked for again: drawing is dear, and agreement says as much."""
+        rates = project_type == "ratings"
+        return cls(
+            project_type,
+            settings.raters_per_edit if rates else settings.drawers_per_edit,
+            settings.checks,
+            settings.repeats if project_type in RATING_TYPES else 0.0,
+            settings.qualification,
+            settings.seed,
+            key,
+        )
+
+
+def renew(
+    rows: Sequence[Assignment],
+    things: Sequence[Thing],
+    people: Sequence[str],
+    done: Collection[tuple[str, str]],
+    answered: Collection[str],
+    check_ids: Sequence[str],
+    design: Design,
+) -> list[Assignment]:
+    """The assignments of one kind of screen, brought up to date; the same input gives the same rows.
+
+    Args:
+        rows: the assignments so far, of this kind of screen.
+        things: all edits to be looked at.
+        people: pseudonyms of those who get work.
+        done: (edit id, pseudonym) that count as done; answers that were set aside do not.
+        answered: item ids that have an answer, whoever gave it.
+        check_ids: of what is known; each person gets each of them once at most.
+
+    Returns:
+        What was answered, and what is to be answered: in the order of people, then of positions. A person's items keep
+        their positions; new ones come behind them.
+
+    Raises:
+        BadInput: fewer people than each edit needs.
+    """
+    wanted = {thing.id for thing in things}
+    past = [row for row in rows if row.item_id in answered]
+    open_rows: dict[str, list[Assignment]] = {person: [] for person in people}
+    for row in sorted(rows, key=lambda row: row.position):
+        if row.item_id not in answered and row.annotator in open_rows:
+            open_rows[row.annotator].append(row)
+    kept = {
+        person: [row.edit_id for row in own if row.role == EDIT and row.edit_id in wanted]
+        for person, own in open_rows.items()
+    }
+    todo = assign(things, people, design.raters, design.seed, done, kept)
+    last: defaultdict[str, int] = defaultdict(int)
+    for row in rows:
+        last[row.annotator] = max(last[row.annotator], row.position)
+    given: defaultdict[str, set[str]] = defaultdict(set)
+    for row in past:
+        given[row.annotator].add(row.edit_id)
+    renewed = list(past)
+    for person in people:
+        staying = _staying(open_rows[person], set(todo.get(person, ())), given[person])
+        shown = {row.edit_id for row in staying}
+        new = [thing for thing in todo.get(person, ()) if thing not in shown]
+        unused = [check for check in _shuffled(check_ids, design.seed, person) if check not in given[person] | shown]
+        begun = any(row.annotator == person for row in past) or bool(staying)
+        placed = with_checks_and_repeats(
+            new, unused, design.checks, design.repeats, 0 if begun else design.qualification,
+            seed_of(design.seed, design.project_type, person, str(last[person])),
+        )  # fmt: skip
+        renewed += staying
+        times: defaultdict[tuple[str, str], int] = defaultdict(int)
+        for row in (*past, *staying):
+            if row.annotator == person:
+                times[row.edit_id, row.role] += 1
+        for position, (thing, role) in enumerate(placed, start=last[person] + 1):
+            times[thing, role] += 1
+            name = item_id(design.key, person, design.project_type, thing, role, times[thing, role])
+            renewed.append(Assignment(name, person, design.project_type, thing, role, position))
+    return sorted(renewed, key=lambda row: (row.annotator, row.position))
+
+
+def for_everybody(
+    rows: Iterable[Assignment], things: Sequence[Thing], answered: Collection[str], design: Design
+) -> list[Assignment]:
+    """The assignments while no people are named: each edit once, for whoever comes; in the order of the ids, which are
+    hashes: the plan's own order would give the model away."""
+    renewed = {row.item_id: row for row in rows if row.item_id in answered}
+    for position, thing in enumerate(sorted(things, key=lambda thing: thing.id), start=1):
+        name = item_id(design.key, "", design.project_type, thing.id, EDIT, 1)
+        renewed[name] = Assignment(name, "", design.project_type, thing.id, EDIT, position)
+    return list(renewed.values())
+
+
+def things_of(edits: Iterable[Edit], photo_of: Mapping[str, str]) -> list[Thing]:
+    """Edits as what is handed out; `photo_of`: source id → the photo that it was made from."""
+    return [Thing(edit.edit_id, photo_of[edit.source_id], edit.model, edit.task) for edit in edits]
+
+
+def most_checks(n_things: int, n_people: int, design: Design) -> int:
+    """How many known answers a person can be asked for at most: that many are made."""
+    each = -(-n_things * design.raters // max(1, n_people)) + 1
+    share = design.checks / max(1e-9, 1 - design.checks - design.repeats)
+    return design.qualification + round(each * share) + 1
+
+
+def seed_of(seed: int, *parts: str) -> int:
+    """A seed of its own for each purpose."""
+    return int(stable_id(str(seed), *parts), 16)
+
+
+def _staying(rows: Sequence[Assignment], todo: set[str], given: set[str]) -> list[Assignment]:
+    """What stays of a person's open items: edits that are still this person's, repeats of what was or will be seen."""
+    staying = [row for row in rows if (row.role == EDIT and row.edit_id in todo) or row.role in KNOWN_ANSWER]
+    seen = given | {row.edit_id for row in staying}
+    return staying + [row for row in rows if row.role == REPEAT and row.edit_id in seen]
+
+
+def _shuffled(ids: Sequence[str], seed: int, person: str) -> list[str]:
+    """In an order of each person's own, so that no two talk of the third item as the strange one."""
+    return sorted(ids, key=lambda one: stable_id(str(seed), person, one))
