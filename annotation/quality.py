@@ -1,0 +1,121 @@
+"""Who works well, who is worth a look, and whose answers should be set aside: from the tables, with the reasons."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from annotation.intervals import share_interval
+from annotation.rating_evidence import rating_evidence
+from annotation.reason_evidence import reason_evidence
+from annotation.region_evidence import region_evidence
+from annotation.verdicts import Thresholds, judge
+from editfhf.errors import BadInput
+from editfhf.schema import TABLES
+from editfhf.workspace import Workspace
+
+# Nobody looks at an image, decides and answers faster. The keystroke-level model (Card, Moran & Newell, CACM 1980) has
+# 1.35 s for a decision and 0.2 s for a key of a good typist: three grades decided at once take 2 s, and more to see.
+FASTEST_S = {"ratings": 2.5, "together": 2.5, "regions": 1.5, "verify": 1.0, "preference": 1.0}
+FASTEST_REGION_S = (
+    3.0  # for each region more: the same model has 1.1 s for pointing and 0.2 s for a click, at three points
+)
+
+TABLES_READ = ("ratings", "regions", "answers", "check_answers")
+
+
+def assess(
+    ratings: pd.DataFrame,
+    regions: pd.DataFrame,
+    answers: pd.DataFrame,
+    check_answers: pd.DataFrame,
+    thresholds: Thresholds | None = None,
+) -> pd.DataFrame:
+    """Evidence and a verdict for everybody who answered anything.
+
+    Args:
+        ratings, regions, answers, check_answers: columns of the records `Rating`, `Region`, `Answer`, `CheckAnswer`;
+            any of them may have no rows. Who is `screened` is assessed, but is nobody among "the others".
+
+    Returns:
+        A row for each annotator, the most suspicious first: annotator, annotator_kind, verdict (`good`, `watch`,
+        `suspend`), reasons (text), suspicion (0..1, to rank by), and the evidence, NaN where there is none. A measure
+        X has its 95 % interval in X_low and X_high.
+
+        - n_checks, passed: share of the items with a known answer that were answered as anybody honest would.
+        - n_timed, fast: share of answers faster than anybody can look and answer (`FASTEST_S`).
+        - what `rating_evidence`, `region_evidence` and `reason_evidence` return; one_grade has an interval as of so
+          many independent answers as there are edits.
+
+    Raises:
+        BadInput: a column is missing; a scale without width; a score that is not finite.
+
+    Example:
+        >>> tables = [TABLES[name].empty_table().to_pandas() for name in TABLES_READ]
+        >>> assess(*tables).empty
+        True
+    """
+    tables = dict(zip(TABLES_READ, (ratings, regions, answers, check_answers), strict=True))
+    for name, table in tables.items():
+        missing = [column for column in TABLES[name].names if column not in table]
+        if missing:
+            raise BadInput(f"The table {name} lacks the column {', '.join(missing)}.", mend="Pull the answers again.")
+    if (ratings["scale_max"] <= ratings["scale_min"]).any():
+        raise BadInput("The scale of a rating ends where it begins.", mend="Pull the answers again.")
+    if not np.isfinite(ratings["score"].to_numpy(float)).all():
+        raise BadInput("A score is not a finite number.", mend="Pull the answers again.")
+    known = pd.concat([table[["annotator", "annotator_kind"]].drop_duplicates() for table in tables.values()])
+    kinds = known.drop_duplicates("annotator").set_index("annotator").sort_index()
+    people = kinds.index
+    evidence = _check_evidence(check_answers, people).join(_pace_evidence(answers, regions, people))
+    evidence = evidence.join(rating_evidence(ratings, people)).join(region_evidence(regions, answers, people))
+    evidence = evidence.join(reason_evidence(regions, people))
+    n_edits = evidence["n_edits"].to_numpy(float)
+    low, high = share_interval(evidence["one_grade"].fillna(0).to_numpy(float) * n_edits, n_edits)
+    evidence["one_grade_low"], evidence["one_grade_high"] = low, high
+    result = kinds.join(judge(evidence, thresholds or Thresholds())).join(evidence)
+    result = result.rename_axis("annotator").reset_index()
+    result = result[["annotator", "annotator_kind", "verdict", "reasons", "suspicion", *evidence.columns]]
+    return result.sort_values(["suspicion", "annotator"], ascending=[False, True], ignore_index=True)
+
+
+def assess_workspace(workspace: Workspace, thresholds: Thresholds | None = None) -> list[dict[str, Any]]:
+    """`assess` on the tables of a workspace, as rows for the console: verdict, reasons and how much there was.
+
+    Raises:
+        BadInput: nothing was answered yet.
+    """
+    ratings, regions, answers, checks = (workspace.read_table(name).to_pandas() for name in TABLES_READ)
+    if ratings.empty and regions.empty and answers.empty and checks.empty:
+        raise BadInput("There are no answers to judge anybody by.", mend="Bring them home: `editfhf annotate pull`.")
+    shown = ["annotator", "annotator_kind", "verdict", "suspicion", "n_ratings", "n_regions", "n_checks", "reasons"]
+    rows = assess(ratings, regions, answers, checks, thresholds)[shown]
+    counts = {name: int for name in shown if name.startswith("n_")}
+    rounded = rows.astype(counts).round({"suspicion": 2})
+    return [{str(name): value for name, value in row.items()} for row in rounded.to_dict("records")]
+
+
+def _check_evidence(check_answers: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
+    by_person = check_answers.groupby("annotator")["passed"].agg(["sum", "count"]).reindex(people).fillna(0)
+    return _share(by_person["sum"], by_person["count"], "passed", "n_checks", people)
+
+
+def _pace_evidence(answers: pd.DataFrame, regions: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
+    key = ["edit_id", "annotator"]
+    drawn = regions.groupby(key).size().rename("drawn").reset_index()
+    # 0 is unknown; who skipped, or could not judge, may be as quick as can be.
+    timed = answers[(answers["lead_time_s"] > 0) & answers["outcome"].isin(["answered", "no_flaw"])]
+    timed = timed[[*key, "project_type", "lead_time_s"]].merge(drawn, on=key, how="left")
+    draws = timed["project_type"].isin(["regions", "together"])
+    fastest = timed["project_type"].map(FASTEST_S).astype(float).fillna(0)
+    fastest = fastest + FASTEST_REGION_S * timed["drawn"].fillna(0).where(draws, 0)
+    fast = (timed["lead_time_s"] < fastest).groupby(timed["annotator"]).agg(["sum", "count"])
+    fast = fast.reindex(people).fillna(0)
+    return _share(fast["sum"], fast["count"], "fast", "n_timed", people)
+
+
+def _share(k: pd.Series, n: pd.Series, name: str, count: str, people: pd.Index) -> pd.DataFrame:
+    of = n.to_numpy(float)
+    low, high = share_interval(k.to_numpy(float), of)
+    share = np.where(of > 0, k.to_numpy(float) / np.where(of > 0, of, 1), np.nan)
+    return pd.DataFrame({count: of, name: share, f"{name}_low": low, f"{name}_high": high}, index=people)
