@@ -23,7 +23,6 @@ MANNERS: dict[str, str] = {
     "pasting": "honest, but pastes reasons from a language model: long, general, all of one build",
 }
 CARELESS = ("random", "straight_lining", "too_fast")
-NOT_TO_SUSPEND = ("honest", "biased", "dissenting")  # they work, whatever they think
 GROUPS = {"careless": CARELESS}
 
 

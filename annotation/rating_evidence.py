@@ -197,7 +197,7 @@ def _consistency(counted: pd.DataFrame, first: pd.DataFrame, people: pd.Index) -
 
 
 def _one_grade(grades: Grades, people: pd.Index) -> pd.DataFrame:
-    grade = np.round(grades.points / 100 * STEPS).astype(int)
+    grade = np.round(np.clip(grades.points, 0, 100) / 100 * STEPS).astype(int)
     n_grades = STEPS + 1
     counts = np.bincount(grades.person * n_grades + grade, minlength=len(people) * n_grades)
     counts = counts.reshape(len(people), n_grades).astype(float)

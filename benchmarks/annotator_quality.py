@@ -1,6 +1,6 @@
 """Who is found and who is wronged when simulated people rate: `annotation.quality.assess` at its default thresholds.
 
-    python benchmarks/annotator_quality.py [--seeds 20] [--first-seed 0] [--edits 200]
+    python benchmarks/annotator_quality.py [--seeds 20] [--first-seed 0] [--edits 200] [--mix careless=0.2]...
 
 In memory, without a server: true qualities and flaws are drawn at random, people of `annotation.people` judge and draw,
 and the tables are those that a pull would bring home. Each row is one mix of 30 people, 12 ratings and 4 drawings for
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from annotation.manners import CARELESS, GROUPS, NOT_TO_SUSPEND
+from annotation.manners import GROUPS
 from annotation.people import Person, mix_of, rng_of
 from annotation.quality import assess
 from editfhf.flaws import FLAW_TYPES, flaw_types_of
@@ -25,6 +25,9 @@ from editfhf.schema import DIMENSIONS, REGION_KINDS, TABLES, Answer, CheckAnswer
 PEOPLE = 30
 RATERS, DRAWERS = 12, 4
 CHECKS, REPEATS = 0.05, 0.05
+COLUMNS = (
+    "mix", "AUC", "least AUC", "found", "watched", "honest suspended", "honest watched", "biased, dissenting suspended",
+)  # fmt: skip
 PLACES = ("face", "left hand", "sky", "wall", "sign", "car", "tree", "roof", "table", "water", "sleeve", "shadow")
 MIXES = (
     "careless=0.2", "careless=0.2,dissenting=0.1,biased=0.1", "random=0.2", "straight_lining=0.2", "too_fast=0.2",
@@ -47,6 +50,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--edits", type=int, default=200)
+    parser.add_argument("--mix", action="append", help="instead of all of them")
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     for title, checks, repeats, drawers in (
@@ -55,9 +59,8 @@ def main() -> None:
         ("5 % checks, 5 % repeats, ratings only", CHECKS, REPEATS, 0),
     ):
         print(f"\n{title} (seeds {seeds.start} to {seeds.stop - 1}, {arguments.edits} edits)\n", flush=True)
-        print("| mix | AUC | least AUC | found | watched | honest suspended | honest watched | dissenting suspended |")
-        print("|---|---|---|---|---|---|---|---|")
-        for mix in MIXES:
+        print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
+        for mix in arguments.mix or MIXES:
             print(row_of(mix, seeds, arguments.edits, checks, repeats, drawers), flush=True)
 
 
@@ -80,9 +83,9 @@ def row_of(mix: str, seeds: range, n_edits: int, checks: float, repeats: float, 
 
     ranked = [f"{np.mean(aucs):.3f}", f"{min(aucs):.3f}"] if aucs else ["", ""]
     found = [share(sought, "suspend"), share(sought, "watch")]
-    honest = ("honest", "biased")
+    honest = ("honest",)
     cells = [mix or "all honest", *ranked, *found, share(honest, "suspend"), share(honest, "watch")]
-    return f"| {' | '.join([*cells, share(('dissenting',), 'suspend')])} |"
+    return f"| {' | '.join([*cells, share(('biased', 'dissenting'), 'suspend')])} |"
 
 
 def auc(score: np.ndarray, is_sought: np.ndarray) -> float:
@@ -211,5 +214,4 @@ def _time(position: int) -> str:
 
 
 if __name__ == "__main__":
-    assert set(CARELESS).isdisjoint(NOT_TO_SUSPEND)
     main()
