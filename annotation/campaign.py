@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from annotation.checks import Check, make_checks, read_checks
+from annotation.checks import SORTS_OF, Check, make_checks, read_checks
 from annotation.client import Client, ServerTask
 from annotation.guidelines import guidelines
 from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of
@@ -248,8 +248,7 @@ def _checks(workspace: Workspace, edits: Sequence[Edit], n: int, design: Design)
         return []
     photos = {source.source_id: source for source in workspace.sources()}
     shown = {edit.source_id: (photos[edit.source_id], edit.instruction) for edit in edits}
-    # On the screen for regions noise is everywhere, and on that for ratings a block is a matter of taste.
-    twice = 2 * min(n, MOST_CHECKS)
-    made = make_checks(workspace, checks_folder(workspace), list(shown.values()), twice, design.seed)
-    sort = {"ratings": "noise", "regions": "block"}.get(design.project_type)
-    return [check for check in made if sort in (None, check.sort)][: min(n, MOST_CHECKS)]
+    sorts = SORTS_OF[design.project_type]
+    return make_checks(
+        workspace, checks_folder(workspace), list(shown.values()), min(n, MOST_CHECKS), design.seed, sorts
+    )

@@ -1,27 +1,24 @@
-"""The one place that talks to Label Studio over HTTP; what goes wrong there becomes one sentence."""
+"""What a campaign asks of Label Studio: its projects, tasks, answers, predictions and people."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-# `LabelStudio` beside it adds pandas and two seconds to every command, for exports that we stream instead.
-from label_studio_sdk.base_client import LabelStudioBase
-from label_studio_sdk.core.api_error import ApiError
-
-from annotation.server import find_server, is_up, last_log_line, log_path, token_path
+from annotation import remote
+from annotation.connection import Connection
+from annotation.server import find_server, is_up, log_path, token_path
+from editfhf import console
 from editfhf.errors import BadInput, JobFailed
 from editfhf.workspace import Workspace
 
 PAGE = 500  # tasks asked for at a time
+ANSWER_WAITS_S = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # before an answer is sent again
 PROJECT_PAGE = 100  # projects asked for at a time: the most the server gives
-TIMEOUT_S = 600  # an import or export of a large project is one request
-GET_RETRIES = 3
-DOWNLOAD_BLOCK = 1 << 20
 PROJECT_STATE = (
     "title", "label_config", "maximum_annotations", "expert_instruction", "show_instruction", "task_number",
     "total_annotations_number", "skipped_annotations_number",
@@ -44,18 +41,16 @@ class ServerTask:
 class Client:
     """A Label Studio server, as one of its users.
 
-    Every method raises `JobFailed` when the server dies or refuses, `BadInput` when the token is wrong or the project
-    is gone. Reading is tried again a few times; writing never is: the first try may have been done.
+    Every method raises `JobFailed` when the server dies or refuses, `BadInput` when the address or token is wrong or
+    the project is gone. Reading is tried again a few times; writing never is: the first try may have been done.
+    Arguments: see `Connection`.
     """
 
-    def __init__(self, url: str, token: str, workspace: Workspace) -> None:
+    def __init__(self, url: str, token: str, workspace: Workspace, is_remote: bool = False) -> None:
         self.url = url
         self._workspace = workspace
-        self._sdk = LabelStudioBase(
-            base_url=url, api_key=token, max_retries=0, httpx_client=httpx.Client(timeout=TIMEOUT_S, trust_env=False)
-        )
-        # The SDK's own HTTP client: it brings the token along, also one that has to be exchanged first.
-        self._http = self._sdk._client_wrapper.httpx_client
+        connection = Connection(url, token, workspace, is_remote)
+        self._get, self._request, self._download = connection.get, connection.request, connection.download
 
     # Projects
 
@@ -136,9 +131,16 @@ class Client:
     def serve_folder(self, project: int, folder: Path) -> None:
         """Let the project show the images of a folder (which lies below the server's document root)."""
         stored = self._get("api/storages/localfiles", project=project)
-        if not any(row["path"] == str(folder) for row in stored):
-            with self._said():
-                self._sdk.import_storage.local.create(project=project, path=str(folder), use_blob_urls=True)
+        if any(row["path"] == str(folder) for row in stored):
+            return
+        storage = {"project": project, "path": str(folder), "use_blob_urls": True}
+        answer = self._request("POST", "api/storages/localfiles", also=httpx.codes.BAD_REQUEST, json=storage)
+        if answer.get("path") != str(folder):
+            raise BadInput(
+                f"Label Studio at {self.url} may not show the images in {folder}.",
+                mend=f"They must lie there on its machine, and it be started to serve {folder.parent} "
+                "(deploy/team-server --serve).",
+            )
 
     def show_predictions(self, project: int, model_version: str) -> None:
         """Let the labelling screen begin with the predictions of this version, of which there must be some."""
@@ -212,9 +214,18 @@ class Client:
     def add_annotation(self, task: int, annotation: dict[str, Any]) -> None:
         """Answer one task; `completed_by` in the annotation names whose answer it is.
 
-        An answer whose `unique_id` is on the server already is not added again.
+        An answer whose `unique_id` is on the server already is not added again; so it is tried again where the server
+        fails, as SQLite does when many write at once.
         """
-        self._request("POST", f"api/tasks/{task}/annotations", also=httpx.codes.CONFLICT, json=annotation)
+        path = f"api/tasks/{task}/annotations"
+        waits = ANSWER_WAITS_S if "unique_id" in annotation else ()
+        for wait in waits:
+            try:
+                self._request("POST", path, also=httpx.codes.CONFLICT, json=annotation)
+                return
+            except JobFailed:
+                time.sleep(wait)
+        self._request("POST", path, also=httpx.codes.CONFLICT, json=annotation)
 
     def delete_annotation(self, annotation: int) -> None:
         """Delete one answer."""
@@ -222,21 +233,7 @@ class Client:
 
     def export(self, project: int, path: Path) -> None:
         """Write the server's own JSON export of a project (every task, every answer) to a file, block by block."""
-        with (
-            self._said(),
-            self._http.stream(
-                f"api/projects/{project}/export",
-                method="GET",
-                params={"exportType": "JSON", "download_all_tasks": "true"},
-                request_options={"max_retries": GET_RETRIES},
-            ) as answer,
-        ):
-            if answer.status_code != httpx.codes.OK:
-                answer.read()
-                raise self._refusal(answer.status_code, answer.text)
-            with path.open("wb") as file:
-                for block in answer.iter_bytes(DOWNLOAD_BLOCK):
-                    file.write(block)
+        self._download(f"api/projects/{project}/export", {"exportType": "JSON", "download_all_tasks": "true"}, path)
 
     # People
 
@@ -255,67 +252,39 @@ class Client:
         """The address at which people make an account with a password of their own; whoever has it can."""
         return self.url + str(self._get("api/invite")["invite_url"])
 
-    # How
+    def whoami(self) -> str:
+        """E-mail of the user whose token this is.
 
-    def _get(self, path: str, **params: Any) -> Any:
-        return self._request("GET", path, params=params, request_options={"max_retries": GET_RETRIES})
-
-    def _request(self, method: str, path: str, also: int | None = None, **arguments: Any) -> Any:
-        """`also`: a status that is no failure besides those of success."""
-        with self._said():
-            # The SDK's default for writing: never again by itself.
-            arguments.setdefault("request_options", {"max_retries": 0})
-            answer = self._http.request(path, method=method, **arguments)
-            if answer.status_code >= httpx.codes.BAD_REQUEST and answer.status_code != also:
-                raise self._refusal(answer.status_code, answer.text)
-            return answer.json() if answer.content else None
-
-    @contextmanager
-    def _said(self) -> Iterator[None]:
-        try:
-            yield
-        except ApiError as error:
-            raise self._refusal(error.status_code or 0, json.dumps(error.body, default=str)) from error
-        except (httpx.HTTPError, json.JSONDecodeError) as error:
-            raise self._broken(error) from error
-
-    def _refusal(self, status: int, text: str) -> BadInput | JobFailed:
-        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            return BadInput(
-                f"Label Studio at {self.url} does not take the token in {token_path(self._workspace)}.",
-                mend="Put the token of one of its users there, or restore the file.",
-            )
-        if status == httpx.codes.NOT_FOUND:
-            return BadInput(
-                f"Label Studio at {self.url} no longer has what was asked for: the project or task was deleted.",
-                mend="`editfhf annotate push` makes a project again.",
-            )
-        return JobFailed(
-            f"Label Studio at {self.url} answered {status}: {' '.join(text.split())[:300]}",
-            mend=f"Its log is {log_path(self._workspace)}.",
-        )
-
-    def _broken(self, error: Exception) -> JobFailed:
-        what = str(error).strip() or type(error).__name__
-        server = find_server(self._workspace)
-        if server is None:
-            return JobFailed(
-                f"The connection to Label Studio at {self.url} broke: the server has died "
-                f"({last_log_line(self._workspace)}).",
-                mend=f"Start it with `editfhf annotate serve -w {self._workspace.root}` and run the command again.",
-            )
-        return JobFailed(
-            f"The connection to Label Studio at {self.url} broke ({what}).", mend="Run the command again: it goes on."
-        )
+        Raises:
+            BadInput: the token is wrong, or what answers is no Label Studio.
+        """
+        row = self._get("api/current-user/whoami", also=httpx.codes.NOT_FOUND)
+        if not isinstance(row, dict) or "email" not in row:
+            raise BadInput(f"{self.url} does not answer as Label Studio does.", mend="Check the address.")
+        return str(row["email"])
 
 
-def connect(workspace: Workspace) -> Client:
-    """The server of a workspace, as its administrator.
+def connect(workspace: Workspace, say: Callable[[str], None] = console.note) -> Client:
+    """The server of a workspace, as its administrator: that at `LABEL_STUDIO_URL`, the one remembered, or its own.
+
+    Args:
+        say: takes a line for the user, about an address that is not safe.
 
     Raises:
         BadInput: no server runs, or it does not take the token.
         JobFailed: its process lives but does not answer.
     """
+    url = remote.find_url(workspace)
+    if url is not None:
+        if warning := remote.warning(url):
+            say(warning)
+        client = Client(url, remote.token(url), workspace, is_remote=True)
+        client.whoami()
+        return client
+    return _connect_own(workspace)
+
+
+def _connect_own(workspace: Workspace) -> Client:
     running = find_server(workspace)
     if running is None:
         raise BadInput(

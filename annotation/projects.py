@@ -29,7 +29,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ScreenVersion:
-    """Which labelling screen a project had from when on (ISO 8601 in UTC): answers keep that which they were given on."""
+    """Which labelling screen a project had from when on (ISO 8601 in UTC): answers keep that they were given on."""
 
     version: str
     since: str

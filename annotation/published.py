@@ -1,4 +1,4 @@
-"""Images that the server may hand out, under names that tell nothing: neither what they show nor that one is a check."""
+"""Images that the server may hand out, under names that tell nothing: not what they show, not that one is a check."""
 
 import hmac
 import shutil

@@ -11,6 +11,7 @@ import numpy as np
 from annotation.campaign import checks_of, edits_to_show, push_locked, read_assignments
 from annotation.checks import BLOCK, Check
 from annotation.client import Client, ServerTask
+from annotation.interface import SCALE
 from annotation.items import no_flaw_item, placeless_control, placeless_items, rating_item, region_items
 from annotation.manners import mix_of
 from annotation.people import Person, rng_of
@@ -259,14 +260,18 @@ def see(workspace: Workspace, edit: Edit) -> Seen:
 
 
 def see_check(check: Check) -> Seen:
-    """What anybody sees of a check: it is bad, and where it is broken."""
-    left, top, right, bottom = BLOCK
-    outline = [[left, top], [right, top], [right, bottom], [left, bottom]]
-    noise = FLAWS["texture_noise"]
-    extent = "whole" if check.sort == "noise" else "region"
-    flaw = TrueFlaw(noise.kind, noise.id, extent, 1.0, np.zeros((0, 0), bool), "check", noise.description)
-    outlines = [] if check.sort == "noise" else [outline]
-    return Seen(check.check_id, check.size, dict.fromkeys(DIMENSIONS, 0.0), [(flaw, outlines)])
+    """What anybody sees of a check: what is plainly bad or right about it, and where it is broken."""
+    quality = dict.fromkeys(DIMENSIONS, 50.0)
+    for name, (low, high) in check.honest.items():
+        quality[name] = 100.0 if high == SCALE[1] else 0.0 if low == SCALE[0] else 50.0
+    flaws: list[Outlined] = []
+    if check.sort in ("noise", "block"):
+        left, top, right, bottom = BLOCK
+        outline = [[left, top], [right, top], [right, bottom], [left, bottom]]
+        noise, extent = FLAWS["texture_noise"], "whole" if check.sort == "noise" else "region"
+        flaw = TrueFlaw(noise.kind, noise.id, extent, 1.0, np.zeros((0, 0), bool), "check", noise.description)
+        flaws.append((flaw, [outline] if extent == "region" else []))
+    return Seen(check.check_id, check.size, quality, flaws)
 
 
 def has_truth(workspace: Workspace, edit_id: str) -> bool:

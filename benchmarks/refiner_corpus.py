@@ -20,9 +20,11 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from analysis.study import analyze_workspace
-from annotation.answers import parse_annotation
+from annotation.answers import About, parse_annotation
+from annotation.assignment import assign
 from annotation.people import Person
-from annotation.simulate import annotation_of, assign, see
+from annotation.simulate import annotation_of, see
+from annotation.worklist import things_of
 from editfhf import console
 from editfhf.config import TEMPLATE
 from editfhf.export import build_dataset
@@ -75,16 +77,19 @@ def answer(workspace: Workspace, seed: int) -> None:
     """What the simulated people say of every edit, as tables."""
     edits = workspace.edits()
     people = {number: Person.make(number, seed) for number in range(1, PEOPLE + 1)}
-    assigned = assign([edit.edit_id for edit in edits], {}, sorted(people), RATERS, seed)
+    name_of = {number: f"simulated-{number:02d}" for number in people}
+    roots = {source.source_id: source.root_id for source in workspace.sources()}
+    assigned = assign(things_of(edits, roots), list(name_of.values()), RATERS, seed)
+    asked = {name: set(ids) for name, ids in assigned.items()}
     answers: list[Answer] = []
     ratings: list[Rating] = []
     regions: list[Region] = []
     for position, edit in enumerate(console.track(edits, "Answering")):
         seen = see(workspace, edit)
-        for number in assigned[edit.edit_id]:
-            annotation = annotation_of(people[number], seen, seed)
+        for number in (one for one in people if edit.edit_id in asked[name_of[one]]):
+            annotation = annotation_of(people[number], seen, "together", seed)
             annotation["created_at"] = (WHEN + timedelta(minutes=position)).isoformat()
-            parsed = parse_annotation(annotation, edit.edit_id, f"simulated-{number:02d}", "simulated")
+            parsed = parse_annotation(annotation, About("together", edit.edit_id, name_of[number], "simulated"))
             answers += [parsed.answer] if parsed.answer else []
             ratings += parsed.ratings
             regions += parsed.regions

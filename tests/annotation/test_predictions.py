@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from annotation import campaign, collect, predictions
-from annotation.projects import item_of
 from annotation.predictions import is_control, prediction_of, push_predictions
+from annotation.projects import item_of
 from editfhf import cli
 from editfhf.errors import BadInput, JobFailed
 from editfhf.splits import split_workspace

@@ -28,7 +28,7 @@ def test_a_person_is_found_by_address_number_or_pseudonym_and_states_are_kept(ca
 @pytest.mark.parametrize("name", ["nobody@example.org", "7", "", "ffffff"])
 def test_who_is_not_there_is_said(campaign, name):
     Roster(campaign).add(["ann@example.org"])
-    with pytest.raises(BadInput, match="Nobody in .* is called"):
+    with pytest.raises(BadInput, match=r"Nobody in .* is called"):
         Roster(campaign).find(name)
 
 

@@ -7,19 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation import campaign, collect, simulate
-from annotation.answers import parse_annotation
+from annotation.answers import About, parse_annotation
+from annotation.campaign import tasks_on_server
 from annotation.client import Client
 from annotation.people import Person, rng_of
-from annotation.simulate import Seen, annotation_of, assign
+from annotation.projects import item_of
+from annotation.simulate import Seen, annotation_of
 from annotation.status import status
 from editfhf.errors import BadInput
 from editfhf.geometry import rasterise
 from editfhf.oracle import TrueFlaw
 from editfhf.schema import DIMENSIONS
+from tests.annotation.conftest import edits_of, only_project, use_settings
 from tests.annotation.label_studio_json import annotation, ratings
 
 BOX = [[0.2, 0.2], [0.6, 0.2], [0.6, 0.5], [0.2, 0.5]]
-EDIT_IDS = st.lists(st.text("0123456789abcdef", min_size=4, max_size=4), unique=True, max_size=40)
 
 
 def flaw(kind: str = "artifact", flaw_type: str = "texture_noise", extent: str = "region", severity: float = 1.0):
@@ -32,19 +34,18 @@ def seen(*flaws, quality: float = 50.0) -> Seen:
 
 def parsed_answers(what: Seen, people: int = 200):
     for number in range(1, people + 1):
-        answer = annotation_of(Person.make(number, 0), what, 0)
-        yield parse_annotation(
-            annotation(answer["result"], lead_time=answer["lead_time"]), "edit", str(number), "simulated"
-        )
+        answer = annotation_of(Person.make(number, 0), what, "together", 0)
+        about = About("together", "edit", str(number), "simulated")
+        yield parse_annotation(annotation(answer["result"], lead_time=answer["lead_time"]), about)
 
 
 def test_an_answer_depends_on_seed_person_and_edit_and_on_nothing_else():
     what = seen((flaw(), [BOX]))
-    first = annotation_of(Person.make(3, 1), what, 1)
-    assert annotation_of(Person.make(3, 1), what, 1) == first
-    assert annotation_of(Person.make(3, 2), what, 2) != first
-    assert annotation_of(Person.make(4, 1), what, 1) != first
-    assert annotation_of(Person.make(3, 1), replace(what, edit_id="other"), 1) != first
+    first = annotation_of(Person.make(3, 1), what, "together", 1)
+    assert annotation_of(Person.make(3, 1), what, "together", 1) == first
+    assert annotation_of(Person.make(3, 2), what, "together", 2) != first
+    assert annotation_of(Person.make(4, 1), what, "together", 1) != first
+    assert annotation_of(Person.make(3, 1), replace(what, edit_id="other"), "together", 1) != first
 
 
 def test_whatever_simulated_people_answer_could_have_come_from_the_labelling_screen():
@@ -104,30 +105,11 @@ def test_however_small_a_flaw_and_near_the_edge_the_drawing_lies_within_the_imag
     assert points.max() <= 1
 
 
-@given(EDIT_IDS, st.integers(1, 9), st.integers(1, 9), st.integers(0, 99))
-def test_every_edit_gets_its_raters_and_everybody_about_as_much_work(edit_ids, raters, spare, seed):
-    users = range(1, raters + spare + 1)
-    assigned = assign(edit_ids, {}, users, raters, seed)
-    assert all(len(set(assigned[edit_id])) == raters for edit_id in edit_ids)
-    load = Counter(user for chosen in assigned.values() for user in chosen)
-    assert max(load.values(), default=0) - min(load[user] for user in users) <= 1
-
-
-@given(EDIT_IDS, st.integers(0, 40), st.integers(0, 99))
-def test_an_interrupted_assignment_goes_on_as_if_it_had_not_been(edit_ids, stopped_at, seed):
-    whole = assign(edit_ids, {}, range(1, 7), 3, seed)
-    answered = {edit_id: set(whole[edit_id]) for edit_id in edit_ids[:stopped_at]}
-    rest = assign(edit_ids, answered, range(1, 7), 3, seed)
-    assert {edit_id: answered.get(edit_id, set()) | set(rest[edit_id]) for edit_id in edit_ids} == {
-        edit_id: set(users) for edit_id, users in whole.items()
-    }
-
-
 def on_server(workspace, client: Client) -> dict[str, list[int]]:
-    """edit_id → how many answers each of its tasks has."""
+    """edit_id → how many answers each of its tasks has, of all people."""
     found: dict[str, list[int]] = {}
-    for task in client.tasks(campaign.project_of(workspace, client)):
-        found.setdefault(task.edit_id, []).append(task.answers)
+    for task in tasks_on_server(workspace):
+        found.setdefault(task["edit_id"], []).append(task["answers"])
     return found
 
 
@@ -136,9 +118,9 @@ def test_every_edit_is_answered_by_the_configured_number_of_people_and_a_second_
     campaign.push(workspace, client)
     counts = simulate.simulate(workspace, client)
     assert (counts.annotators, counts.answers, counts.left_out) == (8, 32, 0)
-    assert on_server(workspace, client) == {edit.edit_id: [4] for edit in workspace.edits()}
+    assert on_server(workspace, client) == {edit.edit_id: [1] * 4 for edit in workspace.edits()}
     assert simulate.simulate(workspace, client).answers == 0
-    assert on_server(workspace, client) == {edit.edit_id: [4] for edit in workspace.edits()}
+    assert on_server(workspace, client) == {edit.edit_id: [1] * 4 for edit in workspace.edits()}
 
     collect.pull(workspace, client)
     answers = workspace.read_table("answers").to_pandas()
@@ -147,8 +129,9 @@ def test_every_edit_is_answered_by_the_configured_number_of_people_and_a_second_
     assert set(answers.annotator_kind) == {"simulated"}
 
     seen = status(workspace)
-    assert (seen["tasks"], seen["answers"]) == (8, 32)
+    assert (seen["tasks"], seen["answers"]) == (32, 32)
     assert seen["annotators"] == answers.groupby("annotator").size().to_dict()
+    assert seen["hours_left"] == 0
 
 
 class KilledError(Exception):
@@ -161,6 +144,7 @@ def test_killed_at_any_moment_and_run_again_nothing_is_lost_or_doubled(workspace
     campaign.push(workspace, client)
     with monkeypatch.context() as patch:
         patch.setattr(simulate, "CHUNK", 3)
+        campaign.push(workspace, client)
         calls = {"before the import": "import_tasks", "after the import": "import_tasks"}.get(moment, "delete_tasks")
         really, seen_calls = getattr(client, calls), []
 
@@ -177,37 +161,40 @@ def test_killed_at_any_moment_and_run_again_nothing_is_lost_or_doubled(workspace
             simulate.simulate(workspace, client)
     simulate.simulate(workspace, client)
     collect.pull(workspace, client)
-    assert on_server(workspace, client) == {edit.edit_id: [4] for edit in workspace.edits()}
+    assert on_server(workspace, client) == {edit.edit_id: [1] * 4 for edit in workspace.edits()}
     answers = workspace.read_table("answers").to_pandas()
     assert set(answers.groupby("edit_id").annotator.nunique()) == {4}
 
 
 @pytest.mark.server
 def test_an_import_that_the_server_finished_after_its_sender_was_killed_is_healed(workspace, client):
-    campaign.push(workspace, client)
-    project = campaign.project_of(workspace, client)
     simulate.simulate(workspace, client)
+    (project, *_), edit_of = collect.pull(workspace, client).projects, edits_of(workspace)
     task = next(iter(client.tasks(project)))
     answers = [
         {"result": answer["result"], "completed_by": answer["completed_by"]} for answer in client.annotations(task.id)
     ]
     client.import_tasks(project, [{"data": task.data, "annotations": answers}, {"data": task.data}])
-    assert on_server(workspace, client)[task.edit_id] == [4, 4, 0]
+    edit = edit_of[item_of(task)]
+    assert sorted(on_server(workspace, client)[edit]) == [0, 1, 1, 1, 1, 1]
     collect.pull(workspace, client)
-    assert on_server(workspace, client)[task.edit_id] == [4]
+    assert on_server(workspace, client)[edit] == [1] * 4
 
 
 @pytest.mark.server
-def test_tasks_that_people_have_answered_get_only_the_missing_answers(workspace, client):
+def test_what_people_answered_before_anybody_was_named_counts(workspace, client):
     campaign.push(workspace, client)
-    task = next(iter(client.tasks(campaign.project_of(workspace, client))))
+    task = next(iter(client.tasks(only_project(workspace, client))))
     client.add_annotation(task.id, {"result": ratings(), "lead_time": 3.0})
     counts = simulate.simulate(workspace, client)
     assert counts.answers == 8 * 4 - 1
-    assert [annotation["completed_by"] for annotation in client.annotations(task.id)].count(1) == 1
-    assert on_server(workspace, client)[task.edit_id] == [4]
+    assert sorted(on_server(workspace, client)[edits_of(workspace)[item_of(task)]]) == [1] * 4
+    collect.pull(workspace, client)
+    answers = workspace.read_table("answers").to_pandas()
+    assert set(answers.groupby("edit_id").annotator.nunique()) == {4}
 
 
 def test_fewer_people_than_raters_is_said_before_anything_is_done(campaign):
+    use_settings(campaign)
     with pytest.raises(BadInput, match="3 annotators cannot give each edit 4 answers"):
         simulate.simulate(campaign, Client("http://127.0.0.1:1", "x", campaign), annotators=3)

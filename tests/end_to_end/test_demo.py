@@ -70,6 +70,8 @@ def test_killed_in_every_stage_it_ends_as_if_never_killed(tmp_path):
         tasks = tasks_on_server(Workspace.open(killed))
     finally:
         assert cli.run(["annotate", "serve", "-w", str(killed), "--stop"]) == 0
-    assert Counter(task["edit_id"] for task in tasks) == Counter(list(state(unbroken)))
-    raters = Workspace.open(killed).config.annotation.raters_per_edit
-    assert {task["answers"] for task in tasks} == {raters}
+    settings = Workspace.open(killed).config.annotation
+    wanted = {"ratings": settings.raters_per_edit, "regions": settings.drawers_per_edit}
+    given = Counter((task["project_type"], task["edit_id"]) for task in tasks if task["role"] == "edit")
+    assert given == {(screen, edit): n for screen, n in wanted.items() for edit in state(unbroken)}
+    assert {task["answers"] for task in tasks} == {1}

@@ -58,7 +58,11 @@ def test_every_edit_was_rated_by_as_many_people_as_the_settings_say(way):
     answers = workspace.read_table("answers").to_pandas()
     edits = workspace.edits()
     assert len(edits) > EDITS * 0.8
-    assert set(answers.groupby("edit_id").annotator.nunique()) == {workspace.config.annotation.raters_per_edit}
+    settings = workspace.config.annotation
+    for screen, people in (("ratings", settings.raters_per_edit), ("regions", settings.drawers_per_edit)):
+        own = answers[answers.project_type == screen]
+        assert set(own.groupby("edit_id").annotator.nunique()) == {people}
+        assert not own.duplicated(["edit_id", "annotator"]).any()
     assert set(answers.edit_id) == {edit.edit_id for edit in edits}
     assert set(answers.annotator_kind) == {"simulated"}
 
