@@ -7,7 +7,7 @@ Each sort has rules that hold whatever the photo, the instruction and the taste 
 - *untouched*: the edited image is the photo itself. All was kept, so whoever calls that little did not look. Where the
   photo has colour, the instruction asks for none: it was not followed.
 - *block*: a large square of noise lies in the middle of the photo. Whoever sees no flaw, or marks only what does not
-  touch it, did not look; as a whole such an image is not excellent.
+  touch it, did not look; what it does to the quality of the whole is a matter of opinion.
 
 Whether the instruction was followed is asked of *untouched* alone: "remove the cup" is followed by noise and by any
 photo without a cup. Answers must be low on some and high on others, so that no single grade but the middle one passes.
@@ -33,8 +33,8 @@ FILE = "checks.json"  # mode 0600: who knows it passes every check
 GRAIN = 8  # pixels: noise that survives the scaling of a screen, and packs into a small file
 BLOCK = (0.3, 0.3, 0.7, 0.7)  # left, top, right, bottom, of the image
 Sort = Literal["noise", "block", "other", "untouched"]
-# Which tell something on which screen: on that for regions what was kept is not asked, on that for ratings a block is
-# nearly a matter of taste.
+# Which tell something on which screen: on that for regions what was kept is not asked, on that for ratings nothing is
+# marked.
 SORTS_OF: Mapping[str, tuple[Sort, ...]] = {
     "ratings": ("noise", "untouched", "other"),
     "regions": ("block",),
@@ -46,7 +46,7 @@ HONEST: Mapping[Sort, Mapping[str, tuple[int, int]]] = {
     "noise": {"perceptual_quality": (1, 3), "visual_consistency": (1, 3)},
     "other": {"visual_consistency": (1, 3)},
     "untouched": {"visual_consistency": (3, 5)},
-    "block": {"perceptual_quality": (1, 4)},
+    "block": {},
 }
 # What a photo in colour that nobody touched does not follow; worded as people and templates word the task.
 COLOURLESS = ("turn the photo into a black-and-white pencil drawing", "make the whole photo black and white")
