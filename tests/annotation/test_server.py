@@ -11,9 +11,11 @@ import pytest
 
 from annotation import campaign, installation, server
 from annotation.client import Client, connect
+from annotation.projects import item_of
 from annotation.pseudonyms import Pseudonyms
 from editfhf import cli
 from editfhf.errors import BadInput, JobFailed
+from tests.annotation.conftest import edits_of, only_project
 
 
 @pytest.fixture
@@ -156,8 +158,9 @@ def test_it_listens_on_this_machine_alone(workspace):
 def test_it_hands_out_the_images_and_neither_oracle_nor_keys(workspace, client):
     campaign.push(workspace, client)
     Pseudonyms.of(workspace)
-    task = next(iter(client.tasks(campaign.project_of(workspace, client))))
-    edit = next(edit for edit in workspace.edits() if edit.edit_id == task.edit_id)
+    project = only_project(workspace, client)
+    task = next(iter(client.tasks(project)))
+    edit = next(edit for edit in workspace.edits() if edit.edit_id == edits_of(workspace)[item_of(task)])
     headers = {"Authorization": f"Token {server.token_path(workspace).read_text()}"}
     with httpx.Client(base_url=client.url, headers=headers) as http:
         answer = http.get(task.data["edited_image"])
@@ -180,7 +183,7 @@ def test_it_hands_out_the_images_and_neither_oracle_nor_keys(workspace, client):
                 assert answer.is_error  # 403 or 404; 500 for a path that climbs out
                 assert secret.read_bytes() not in answer.content
         # Nor can somebody who has signed in widen what is handed out.
-        storage = {"project": campaign.project_of(workspace, client), "path": str(workspace.oracle_dir)}
+        storage = {"project": project, "path": str(workspace.oracle_dir)}
         assert http.post("/api/storages/localfiles", json=storage).status_code == 400
     assert httpx.get(client.url + task.data["edited_image"]).status_code in (401, 403)
     with httpx.Client(base_url=client.url) as stranger:

@@ -1,0 +1,111 @@
+"""A Label Studio that somebody else runs: where it is, and the token that opens it."""
+
+import ipaddress
+import json
+import os
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from editfhf.errors import BadInput
+from editfhf.files import whole_file
+from editfhf.workspace import Workspace
+
+URL_VARIABLE = "LABEL_STUDIO_URL"
+TOKEN_VARIABLE = "LABEL_STUDIO_API_KEY"  # the names that Label Studio's own SDK uses
+
+
+def remember(workspace: Workspace, url: str) -> str:
+    """Let the campaign of this workspace run on the server at `url`; returns it as it is kept. Never the token.
+
+    Raises:
+        BadInput: no address of a server.
+    """
+    clean = check_url(url)
+    workspace.annotation_dir.mkdir(parents=True, exist_ok=True)
+    with whole_file(_path(workspace), mode=0o600) as temporary:
+        temporary.write_text(json.dumps({"url": clean}), encoding="utf-8")
+    return clean
+
+
+def forget(workspace: Workspace) -> bool:
+    """Go back to the server on this machine; False when none was remembered."""
+    was_there = _path(workspace).is_file()
+    _path(workspace).unlink(missing_ok=True)
+    return was_there
+
+
+def find_url(workspace: Workspace) -> str | None:
+    """Where the campaign's server is: as `LABEL_STUDIO_URL` says, or else as was remembered; None: on this machine.
+
+    Raises:
+        BadInput: what is said or remembered is no address.
+    """
+    said = os.environ.get(URL_VARIABLE, "").strip()
+    if said:
+        return check_url(said)
+    path = _path(workspace)
+    if not path.is_file():
+        return None
+    try:
+        return check_url(json.loads(path.read_text(encoding="utf-8"))["url"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{path} is damaged.", mend=f"Remove it, or set {URL_VARIABLE}.") from error
+
+
+def token(url: str) -> str:
+    """The token from the environment: it is written nowhere.
+
+    Raises:
+        BadInput: there is none.
+    """
+    said = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not said:
+        raise BadInput(
+            f"{TOKEN_VARIABLE} is not set: the token that opens Label Studio at {url}.",
+            mend="Copy one from its page Account & Settings (an access token, or a legacy one).",
+        )
+    if not said.isascii() or len(said.split()) != 1:
+        raise BadInput(f"{TOKEN_VARIABLE} is no token.", mend="Copy it again, without anything around it.")
+    return said
+
+
+def check_url(url: str) -> str:
+    """The address of a server, without a slash at its end.
+
+    Raises:
+        BadInput: not http or https, no host, or with a name, a password or a query in it.
+    """
+    mend = "Such as https://label.example.org."
+    try:
+        parts = urlsplit(url.strip())
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise BadInput(f"{url!r} is no address of a Label Studio.", mend=mend) from error
+    if parts.username is not None or parts.password is not None:
+        # Not repeated: it may hold a password.
+        raise BadInput(
+            "The address of Label Studio holds a name or a password.", mend=f"Put a token in {TOKEN_VARIABLE}."
+        )
+    if parts.scheme not in ("http", "https") or not host or port == 0 or parts.query or parts.fragment:
+        raise BadInput(f"{url!r} is no address of a Label Studio.", mend=mend)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+
+
+def warning(url: str) -> str:
+    """What to tell the user about this address; "" when there is nothing to tell."""
+    if urlsplit(url).scheme == "https" or is_loopback(url):
+        return ""
+    return f"{url} is not encrypted: the token and all answers cross the network in the clear. Use https."
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address never leaves this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _path(workspace: Workspace) -> Path:
+    return workspace.annotation_dir / "remote.json"
