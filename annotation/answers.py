@@ -162,9 +162,10 @@ class _Reader:
             for dimension in interface.QUESTIONS:
                 self._try(f"rating {dimension}", self._read_rating, dimension, items)
         marked = self._read_regions(items) if self._about.project_type in REGION_TYPES else False
-        if self._about.project_type == "regions" and not marked and outcome != interface.NO_FLAW:
+        says_none = self._about.project_type == "regions" and outcome == interface.NO_FLAW
+        if self._about.project_type == "regions" and not marked and not says_none:
             self._refuse("", "neither a flaw nor that there is none")
-        elif self.parsed.ratings or self.parsed.regions or outcome == interface.NO_FLAW:
+        elif self.parsed.ratings or self.parsed.regions or says_none:
             # Who drew something that could not be read has still said that there is a flaw.
             looked = self._about.project_type not in REGION_TYPES
             self.parsed.answer = self.answer("answered" if marked or looked else "no_flaw")

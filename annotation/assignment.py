@@ -63,8 +63,7 @@ def assign(
             by_thing[thing_id].add(person)
     need = {thing.id: max(0, raters - len(by_thing[thing.id])) for thing in things}
     _require_enough(things, number_of, by_thing, raters)
-    share = -(-sum(need.values()) // max(1, len(people)))
-    holders = _keep(kept or {}, number_of, need, by_thing, share)
+    holders = _keep(kept or {}, number_of, need, by_thing)
     load = np.zeros(len(people), np.int64)
     models = {name: place for place, name in enumerate(sorted({thing.model for thing in things}))}
     tasks = {name: place for place, name in enumerate(sorted({thing.task for thing in things}))}
@@ -178,16 +177,33 @@ def _keep(
     number_of: Mapping[str, int],
     need: Mapping[str, int],
     by_thing: Mapping[str, set[str]],
-    share: int,
 ) -> dict[str, list[str]]:
-    """Thing → who keeps it: nobody more than the share, nothing by more than it needs; the front of a list first."""
+    """Thing → who keeps it: nobody more than an even share, nothing by more than it needs.
+
+    What somebody has too much of is let go from the end of the list, but first what nobody else has let go: a newcomer
+    can look only once at what two others drop.
+    """
+    held: dict[str, dict[str, None]] = {}
     holders: dict[str, list[str]] = {thing: [] for thing in need}
-    for person in sorted(kept):
-        held = 0
-        for thing in dict.fromkeys(kept[person]):
-            if held == share or person not in number_of:
-                break
-            if thing in need and len(holders[thing]) < need[thing] and person not in by_thing[thing]:
-                holders[thing].append(person)
-                held += 1
+    for person in sorted(number_of.keys() & kept.keys()):
+        held[person] = dict.fromkeys(one for one in kept[person] if one in need and person not in by_thing[one])
+        for thing in held[person]:
+            holders[thing].append(person)
+
+    def let_go(thing: str, person: str) -> None:
+        holders[thing].remove(person)
+        del held[person][thing]
+
+    for thing, those in holders.items():
+        while len(those) > need[thing]:
+            let_go(thing, max(those, key=lambda one: (len(held[one]), one)))
+    share, spare = divmod(sum(need.values()), max(1, len(number_of)))
+    for person, own in held.items():
+        # An even share rounded up for all would leave nothing for the last.
+        one_more = int(spare > 0 and len(own) > share)
+        spare -= one_more
+        from_end = list(reversed(own))
+        from_end.sort(key=lambda one: need[one] - len(holders[one]))
+        for thing in from_end[: max(0, len(own) - share - one_more)]:
+            let_go(thing, person)
     return holders

@@ -47,7 +47,7 @@ def import_export(workspace: Workspace, path: Path) -> ImportCounts:
         raise BadInput(f"{path} is no file.", mend="Name a JSON export of Label Studio (Export → JSON).")
     try:
         project_type, users = _look(path)
-    except (JobFailed, UnicodeDecodeError) as error:
+    except (JobFailed, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"{path} is no JSON export of Label Studio.", mend="Export as JSON, not as JSON-MIN.") from error
     with workspace.lock("annotate"):
         name = f"import-{_digest(path)}"
@@ -66,14 +66,18 @@ def _look(path: Path) -> tuple[str, set[int]]:
     controls: set[str] = set()
     users: set[int] = set()
     for task in read_export(path):
-        for annotation in task.get("annotations") or []:
+        annotations = task.get("annotations")
+        for annotation in annotations if isinstance(annotations, list) else []:
             if isinstance(annotation, dict):
                 users |= {one} if isinstance(one := annotation.get("completed_by"), int) else set()
                 result = annotation.get("result")
                 items = result if isinstance(result, list) else []
                 controls |= {str(item.get("from_name")) for item in items if isinstance(item, dict)}
-    rated, drawn = bool(controls & set(DIMENSIONS)), interface.POLYGONS in controls
-    return ("together" if rated and drawn else "regions" if drawn else "ratings"), users
+    # Where nobody found a flaw, nothing was drawn either: the screen without ratings is known by their absence.
+    if not controls & set(DIMENSIONS):
+        return "regions", users
+    marked = controls & {interface.POLYGONS, interface.SOURCE_POLYGONS, *interface.PLACELESS}
+    return ("together" if marked else "ratings"), users
 
 
 def _with_edits(known: Known, project_type: str) -> Known:

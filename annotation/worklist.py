@@ -4,6 +4,7 @@ stays."""
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 from annotation.assignment import Thing, assign, item_id, with_checks_and_repeats
 from editfhf.config import AnnotationConfig
@@ -101,13 +102,11 @@ def renew(
             seed_of(design.seed, design.project_type, person, str(last[person])),
         )  # fmt: skip
         renewed += staying
-        times: defaultdict[tuple[str, str], int] = defaultdict(int)
-        for row in (*past, *staying):
-            if row.annotator == person:
-                times[row.edit_id, row.role] += 1
+        used = {row.item_id for row in rows if row.item_id in answered} | {row.item_id for row in staying}
         for position, (thing, role) in enumerate(placed, start=last[person] + 1):
-            times[thing, role] += 1
-            name = item_id(design.key, person, design.project_type, thing, role, times[thing, role])
+            names = (item_id(design.key, person, design.project_type, thing, role, nth) for nth in count(1))
+            name = next(one for one in names if one not in used)
+            used.add(name)
             renewed.append(Assignment(name, person, design.project_type, thing, role, position))
     return sorted(renewed, key=lambda row: (row.annotator, row.position))
 

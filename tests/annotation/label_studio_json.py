@@ -2,23 +2,34 @@
 
 from typing import Any
 
+from annotation.interface import GRADES
+
 SQUARE = [[10, 10], [50, 10], [50, 30], [10, 30]]
 
 
-def rating(dimension: str, grade: str = "4 Good") -> dict[str, Any]:
-    return {
-        "value": {"choices": [grade]},
-        "id": f"id-{dimension}",
-        "from_name": dimension,
-        "to_name": "edited",
-        "type": "choices",
-        "origin": "manual",
-    }
+def rating(dimension: str, grade: str = "") -> dict[str, Any]:
+    return choice(dimension, grade or GRADES[dimension][3]) | {"id": f"id-{dimension}", "origin": "manual"}
 
 
 def ratings(*grades: str) -> list[dict[str, Any]]:
-    dimensions = ("perceptual_quality", "instruction_following", "visual_consistency")
-    return [rating(*pair) for pair in zip(dimensions, grades or ("4 Good", "2 Poor", "5 Excellent"), strict=True)]
+    """A grade for each dimension, known by its first digit: each dimension has words of its own for it."""
+    pairs = zip(GRADES, grades or ("4", "2", "5"), strict=True)
+    return [rating(dimension, GRADES[dimension][int(grade[0]) - 1]) for dimension, grade in pairs]
+
+
+def choice(control: str, *chosen: str) -> dict[str, Any]:
+    value = {"choices": list(chosen)}
+    return {"value": value, "id": f"id-{control}", "from_name": control, "to_name": "edited", "type": "choices"}
+
+
+def text(control: str, *written: str) -> dict[str, Any]:
+    value = {"text": list(written)}
+    return {"value": value, "id": f"id-{control}", "from_name": control, "to_name": "edited", "type": "textarea"}
+
+
+def outcome(name: str, reason: str | None = None) -> list[dict[str, Any]]:
+    """No flaw, cannot judge or distressing; with what was written below."""
+    return [choice("outcome", name), *([] if reason is None else [text("outcome_reason", reason)])]
 
 
 def region(
@@ -42,15 +53,22 @@ def region(
     return items
 
 
-def placeless(control: str, flaw_types: list[str], reason: str | None) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = [
-        {"value": {"choices": flaw_types}, "id": "p1", "from_name": control, "to_name": "edited", "type": "choices"}
+def region_in_photo(
+    points: list[list[float]] = SQUARE,
+    flaw_type: str | None = "not_edited",
+    reason: str | None = "the hat is still there",
+    region_id: str = "Ph0t0",
+) -> list[dict[str, Any]]:
+    """Drawn on the photo; the label comes back as its alias."""
+    items = region(points, "editing_failure", flaw_type, reason, region_id, "photo_type")
+    names = {"flaw": "flaw_in_photo", "reason": "photo_reason"}
+    return [
+        item | {"to_name": "source", "from_name": names.get(item["from_name"], item["from_name"])} for item in items
     ]
-    if reason is not None:
-        name = f"{control}_reason"
-        value = {"text": [reason]}
-        items.append({"value": value, "id": "p2", "from_name": name, "to_name": "edited", "type": "textarea"})
-    return items
+
+
+def placeless(control: str, flaw_types: list[str], reason: str | None) -> list[dict[str, Any]]:
+    return [choice(control, *flaw_types), *([] if reason is None else [text(f"{control}_reason", reason)])]
 
 
 def annotation(result: Any, **changes: Any) -> dict[str, Any]:

@@ -4,11 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.answers import ParsedAnnotation, author_of, parse_annotation
+from annotation import answers
+from annotation.answers import About, ParsedAnnotation, author_of, parse_annotation
+from annotation.interface import GRADES
 from editfhf.flaws import FLAWS
 from editfhf.geometry import to_shape
 from editfhf.schema import DIMENSIONS, to_table
-from tests.annotation.label_studio_json import SQUARE, annotation, placeless, rating, ratings, region
+from tests.annotation.label_studio_json import (
+    SQUARE,
+    annotation,
+    choice,
+    outcome,
+    placeless,
+    rating,
+    ratings,
+    region,
+    region_in_photo,
+)
 
 NUMBERS = st.floats() | st.integers(-(10**20), 10**20)
 TEXT = st.text(st.characters(exclude_categories=()), max_size=6)  # half a surrogate pair too: JSON can hold it
@@ -19,7 +31,8 @@ ANYTHING = st.recursive(
 )
 NAMES = st.sampled_from(
     ["flaw", "artifact_type", "editing_failure_type", "reason", "whole_artifact", "whole_artifact_reason",
-     "missing_editing_failure", *DIMENSIONS]
+     "missing_editing_failure", "flaw_in_photo", "photo_type", "photo_reason", "outcome", "outcome_reason",
+     *DIMENSIONS]
 )  # fmt: skip
 ITEMS = st.fixed_dictionaries(
     {
@@ -30,7 +43,10 @@ ITEMS = st.fixed_dictionaries(
                 "points": st.lists(st.lists(NUMBERS | st.floats(0, 100), min_size=2, max_size=2), max_size=6)
                 | ANYTHING,
                 "polygonlabels": st.just(["Artifact"]) | st.lists(TEXT, max_size=2) | ANYTHING,
-                "choices": st.sampled_from([["texture_noise"], ["not_edited"], ["3 Fair"], []]) | ANYTHING,
+                "choices": st.sampled_from(
+                    [["texture_noise"], ["not_edited"], ["3 Fair"], ["no_flaw"], ["cannot_judge"], []]
+                )
+                | ANYTHING,
                 "text": st.lists(TEXT, max_size=2) | ANYTHING,
             }
         )
@@ -39,8 +55,12 @@ ITEMS = st.fixed_dictionaries(
 )
 
 
-def parse(result, **changes) -> ParsedAnnotation:
-    return parse_annotation(annotation(result, **changes), "edit", "somebody", "human")
+def about(project_type: str = "together", repeat: bool = False) -> About:
+    return About(project_type, "edit", "somebody", "human", repeat)
+
+
+def parse(result, project_type: str = "together", **changes) -> ParsedAnnotation:
+    return parse_annotation(annotation(result, **changes), about(project_type))
 
 
 def reasons(parsed: ParsedAnnotation) -> str:
@@ -122,7 +142,7 @@ def test_a_bad_part_is_refused_with_its_reason_and_the_ratings_still_arrive(item
     assert parsed.answer is not None
 
 
-@pytest.mark.parametrize("grade", ["6 Superb", "0 Awful", "3.5 Fair", "4", ""])
+@pytest.mark.parametrize("grade", ["6 Superb", "0 Awful", "3.5 Fair", "4", "1 Bad", "5 Fully done"])
 def test_a_grade_that_is_not_on_the_scale_is_refused(grade):
     parsed = parse([*ratings()[:2], rating("visual_consistency", grade)])
     assert [refusal.part for refusal in parsed.refusals] == ["rating visual_consistency"]
@@ -130,7 +150,7 @@ def test_a_grade_that_is_not_on_the_scale_is_refused(grade):
 
 
 def test_a_dimension_rated_twice_is_refused_unless_both_agree():
-    assert "rated twice" in reasons(parse([*ratings(), rating("visual_consistency", "1 Bad")]))
+    assert "rated twice" in reasons(parse([*ratings(), rating("visual_consistency", "1 Nothing kept")]))
     assert not parse([*ratings(), *ratings()]).refusals
 
 
@@ -145,10 +165,110 @@ def test_a_dimension_rated_twice_is_refused_unless_both_agree():
     ],
 )
 def test_an_answer_that_is_wrong_as_a_whole_leaves_nothing_but_its_reason(changes, reason):
-    parsed = parse_annotation(annotation(ratings()) | changes, "edit", "somebody", "human")
+    parsed = parse_annotation(annotation(ratings()) | changes, about())
     assert reason in reasons(parsed)
     assert parsed.answer is None
     assert not parsed.ratings
+
+
+@pytest.mark.parametrize("dimension", DIMENSIONS)
+def test_each_dimension_has_five_grades_in_words_of_its_own(dimension):
+    others = [one for one in DIMENSIONS if one != dimension]
+    for score, grade in enumerate(GRADES[dimension], start=1):
+        parsed = parse([*map(rating, others), rating(dimension, grade)], "ratings")
+        assert {one.dimension: one.score for one in parsed.ratings} == {dimension: score, others[0]: 4, others[1]: 4}
+        assert not parsed.refusals
+
+
+def test_what_a_screen_does_not_ask_is_not_taken_from_it():
+    on_ratings = parse([*ratings(), *region()], "ratings")
+    assert (len(on_ratings.ratings), on_ratings.regions, on_ratings.answer.outcome) == (3, [], "answered")
+    on_regions = parse([*ratings(), *region()], "regions")
+    assert (on_regions.ratings, len(on_regions.regions), on_regions.answer.outcome) == ([], 1, "answered")
+    assert (on_ratings.answer.project_type, on_regions.answer.project_type) == ("ratings", "regions")
+
+
+def test_a_repeat_is_marked_as_one():
+    for repeat in (False, True):
+        parsed = parse_annotation(annotation(ratings()), about("ratings", repeat))
+        assert {one.repeat for one in parsed.ratings} == {repeat}
+
+
+def test_that_there_is_no_flaw_must_be_said_where_nothing_else_is_asked():
+    assert parse(outcome("no_flaw"), "regions").answer.outcome == "no_flaw"
+    nothing = parse([choice("whole_artifact")], "regions")
+    assert nothing.answer is None
+    assert nothing.refusals
+
+
+def test_a_flaw_outweighs_that_there_is_none():
+    parsed = parse([*region(), *outcome("no_flaw")], "regions")
+    assert (parsed.answer.outcome, len(parsed.regions)) == ("answered", 1)
+
+
+@pytest.mark.parametrize("project_type", ["ratings", "together"])
+def test_no_flaw_does_not_stand_for_missing_ratings(project_type):
+    parsed = parse(outcome("no_flaw"), project_type)
+    assert [refusal.part for refusal in parsed.refusals] == [f"rating {dimension}" for dimension in DIMENSIONS]
+    assert parsed.answer is None
+
+
+@pytest.mark.parametrize("project_type", ["ratings", "regions", "together"])
+def test_who_cannot_judge_says_why_and_has_judged_nothing(project_type):
+    parsed = parse([*ratings(), *region(), *outcome("cannot_judge", " too\n dark ")], project_type)
+    assert (parsed.answer.outcome, parsed.answer.reason) == ("cannot_judge", "too dark")
+    assert (parsed.ratings, parsed.regions, parsed.refusals) == ([], [], [])
+    without = parse(outcome("cannot_judge"), project_type)
+    assert without.answer is None
+    assert "reason is missing" in reasons(without)
+
+
+@pytest.mark.parametrize("project_type", ["ratings", "regions", "together"])
+def test_what_distresses_is_skipped_without_a_question(project_type):
+    parsed = parse([*ratings(), *outcome("distressing")], project_type)
+    assert (parsed.answer.outcome, parsed.answer.reason) == ("skipped", "distressing")
+    assert (parsed.ratings, parsed.refusals) == ([], [])
+
+
+@pytest.mark.parametrize("items", [outcome("fine"), [*outcome("no_flaw"), *outcome("distressing")]])
+def test_an_outcome_that_is_none_or_two_at_once_is_refused(items):
+    assert "is no outcome" in reasons(parse([*region(), *items], "regions"))
+
+
+def test_what_is_drawn_on_the_photo_is_missing_in_the_edited_image():
+    parsed = parse([*region(), *region_in_photo()], "regions")
+    assert not parsed.refusals
+    assert len({one.region_id for one in parsed.regions}) == 2
+    _, found = parsed.regions
+    assert (found.kind, found.flaw_type, found.extent) == ("editing_failure", "not_edited", "missing")
+    assert (found.polygon, found.description) == ([], "the hat is still there")
+    assert to_shape(found.source_polygon).equals(to_shape([[[x / 100, y / 100] for x, y in SQUARE]]))
+    assert parsed.answer.outcome == "answered"
+
+
+@pytest.mark.parametrize(
+    ("items", "reason"),
+    [
+        (region_in_photo(flaw_type=None), "flaw type is missing"),
+        (region_in_photo(reason=None), "reason is missing"),
+        (region_in_photo(flaw_type="texture_noise"), "no flaw type of kind 'Editing failure'"),
+        (region_in_photo(points=[[1, 1], [2, 2]]), "2 points"),
+        (region_in_photo()[1:], "belongs to no region"),
+        (region_in_photo(region_id="TX9H2wmZTM"), "share this id"),
+    ],
+)
+def test_a_bad_part_on_the_photo_is_refused_and_the_rest_arrives(items, reason):
+    parsed = parse([*region(), *items], "regions")
+    assert reason in reasons(parsed)
+    assert [one.flaw_type for one in parsed.regions] == ["texture_noise"]
+
+
+def test_a_flaw_type_of_an_earlier_screen_gets_its_name_of_today(monkeypatch):
+    assert not parse(region(flaw_type="grain"), "regions").regions
+    monkeypatch.setitem(answers.RENAMED, "grain", "texture_noise")
+    assert [one.flaw_type for one in parse(region(flaw_type="grain"), "regions").regions] == ["texture_noise"]
+    placed = parse(placeless("whole_artifact", ["grain", "texture_noise"], "grey"), "regions")
+    assert [one.flaw_type for one in placed.regions] == ["texture_noise"]
 
 
 def test_a_region_drawn_by_a_model_first_says_so():
@@ -161,18 +281,25 @@ def test_a_region_drawn_by_a_model_first_says_so():
     anything=ANYTHING
     | st.builds(lambda result: annotation(result), st.lists(ITEMS | ANYTHING, max_size=5))
     | st.builds(lambda changes: annotation([*ratings(), *region()]) | changes, st.dictionaries(TEXT, ANYTHING))
-    | st.builds(lambda when: annotation(ratings(), created_at=when), ANYTHING)
+    | st.builds(lambda when: annotation(ratings(), created_at=when), ANYTHING),
+    project_type=st.sampled_from(["ratings", "regions", "together"]),
 )
-def test_any_json_is_either_taken_or_refused_with_a_reason(anything):
+def test_any_json_is_either_taken_or_refused_with_a_reason(anything, project_type):
     author_of(anything)
-    parsed = parse_annotation(anything, "edit", "somebody", "human")
+    parsed = parse_annotation(anything, about(project_type))
     assert parsed.answer is not None or parsed.refusals
     assert all(refusal.reason for refusal in parsed.refusals)
     for found in parsed.regions:
         assert FLAWS[found.flaw_type].kind == found.kind
         assert found.description
         assert bool(found.polygon) == (found.extent == "region")
-        assert not found.polygon or to_shape(found.polygon).is_valid
+        for polygon in (found.polygon, found.source_polygon):
+            assert not polygon or to_shape(polygon).is_valid
+    if parsed.answer is None or parsed.answer.outcome in ("skipped", "cannot_judge"):
+        assert not parsed.ratings
+        assert not parsed.regions
+    elif project_type == "ratings":
+        assert parsed.ratings
     to_table("regions", parsed.regions)
     to_table("ratings", parsed.ratings)
     for refusal in parsed.refusals:
