@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from editfhf.config import AnnotationConfig
@@ -12,8 +12,9 @@ from editfhf.errors import BadInput
 from editfhf.schema import RATING_TYPES
 from editfhf.workspace import Workspace
 
-# Seconds for one answer where nothing was measured. Assumed, not measured: three ratings at about the ten seconds a
-# vote of ITU-R BT.500 takes; some four regions of an edit, each with an outline, a type and a sentence.
+# Seconds for one answer where nothing was measured. Assumed, not measured: three ratings at ten seconds each, the most
+# that a vote of ITU-T P.910 takes; some four regions of an edit, each with an outline in a few clicks, a type and a
+# sentence. Close outlines would take 80 s each (COCO's, as Papadopoulos et al., ICCV 2021, report): do a pilot first.
 ASSUMED_S: Mapping[str, float] = {"ratings": 30.0, "regions": 120.0, "together": 150.0}
 FEWEST_MEASURED = 20  # answers, below which the assumption stands
 
@@ -39,6 +40,26 @@ class ScreenPlan:
     people: int
     cost: float
 
+    @property
+    def overhead(self) -> float:
+        """Share of the answers that goes to checks, repeats and the qualification, 0..1."""
+        return 1 - self.of_edits / self.answers
+
+    def people_for(self, weeks: float, hours_a_week: float) -> int:
+        """How many people it takes to be done in time; never fewer than look at one edit.
+
+        Args:
+            weeks: until it has to be done; hours_a_week: of each person, on this screen.
+
+        Raises:
+            BadInput: no time.
+        """
+        if not (weeks > 0 and hours_a_week > 0):
+            raise BadInput(
+                f"{weeks:g} weeks of {hours_a_week:g} hours leave no time to work.", mend="Give more than 0 of both."
+            )
+        return max(self.people, ceil(self.hours / (weeks * hours_a_week)))
+
     def as_row(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
 
@@ -50,10 +71,15 @@ def plan_campaign(n_edits: int, settings: AnnotationConfig, measured: Mapping[st
         measured: project type → seconds for one answer, see `measured_seconds`.
 
     Raises:
-        BadInput: no edits.
+        BadInput: no edits, or checks and repeats leave no room for them.
     """
     if n_edits < 1:
         raise BadInput("There are no edits to plan for.", mend="Generate some, or say how many with --edits.")
+    if settings.checks + settings.repeats >= 1:
+        raise BadInput(
+            f"annotation.checks {settings.checks:g} and repeats {settings.repeats:g} leave no room for edits.",
+            mend="Lower them in editfhf.yaml; 0.05 each is usual.",
+        )
     plans = []
     for screen in settings.screens:
         raters = settings.raters_per_edit if screen == "ratings" else settings.drawers_per_edit
@@ -65,7 +91,7 @@ def plan_campaign(n_edits: int, settings: AnnotationConfig, measured: Mapping[st
         plans.append(
             ScreenPlan(
                 screen, of_edits, answers, round(seconds, 1), screen in measured, round(hours, 1),
-                int(np.ceil(hours * 60 / settings.session_minutes)), raters, round(hours * settings.wage_per_hour, 2),
+                ceil(hours * 60 / settings.session_minutes), raters, round(hours * settings.wage_per_hour, 2),
             )
         )  # fmt: skip
     return plans
@@ -88,7 +114,11 @@ def measured_seconds(answers: pd.DataFrame) -> dict[str, float]:
 
 
 def plan_workspace(workspace: Workspace, n_edits: int | None = None) -> list[ScreenPlan]:
-    """The plan for a workspace: of its made edits where no number is given, at the pace of its people."""
-    answers = workspace.read_table("answers").select(["project_type", "annotator", "lead_time_s"]).to_pandas()
+    """The plan for a workspace: of its made edits where no number is given, at the pace of its people.
+
+    Not of simulated ones, whose pace is made up, nor of those whose answers were set aside: haste is one reason for it.
+    """
+    answers = workspace.read_table("answers").to_pandas()
+    of_people = answers[(answers["annotator_kind"] == "human") & ~answers["screened"].astype(bool)]
     n = n_edits if n_edits is not None else len(workspace.edits())
-    return plan_campaign(n, workspace.config.annotation, measured_seconds(answers))
+    return plan_campaign(n, workspace.config.annotation, measured_seconds(of_people))
