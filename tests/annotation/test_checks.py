@@ -1,3 +1,6 @@
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 
@@ -12,15 +15,16 @@ def workspace(tmp_path):
     return make_workspace(tmp_path, n_sources=3)
 
 
-def make(workspace, n, seed=0):
+def make(workspace, n, seed=0, **options):
     photos = [(source, f"do something to photo {number}") for number, source in enumerate(workspace.sources())]
-    return make_checks(workspace, workspace.root / "annotation" / "checks", photos, n, seed)
+    return make_checks(workspace, workspace.root / "annotation" / "checks", photos, n, seed, **options)
 
 
 def is_noise(pixels):
     """Whether it is made of flat cells, of which neighbours have nothing to do with each other."""
     cells = pixels[::GRAIN, ::GRAIN].astype(float)
-    flat = np.array_equal(pixels, pixels[::GRAIN, ::GRAIN].repeat(GRAIN, 0).repeat(GRAIN, 1)[: len(pixels), : pixels.shape[1]])
+    height, width = pixels.shape[:2]
+    flat = np.array_equal(pixels, pixels[::GRAIN, ::GRAIN].repeat(GRAIN, 0).repeat(GRAIN, 1)[:height, :width])
     left, right = cells[:, :-1].ravel(), cells[:, 1:].ravel()
     return flat and abs(np.corrcoef(left, right)[0, 1]) < 0.3 and cells.std() > 50
 
@@ -41,6 +45,31 @@ def test_the_pictures_are_what_their_sort_says(workspace):
         inside[top:bottom, left:right] = True
         assert np.array_equal(edited[~inside], photo[~inside])
         assert is_noise(edited[top:bottom, left:right])
+
+
+def test_another_photo_is_another_and_what_nobody_touched_is_the_photo_itself(workspace):
+    photos = {source.file: workspace.read_image(source.file) for source in workspace.sources()}
+    checks = make(workspace, 6, sorts=("other", "untouched"))
+    assert [check.sort for check in checks] == ["other", "untouched"] * 3
+    for check in checks:
+        edited = workspace.read_image(check.edited_file)
+        same = [file for file, photo in photos.items() if np.array_equal(photo, edited)]
+        assert len(same) == 1
+        assert (same == [check.source_file]) == (check.sort == "untouched")
+
+
+def test_an_instruction_that_nobody_followed_was_not_followed(workspace):
+    (check,) = make(workspace, 1, sorts=("untouched",))
+    assert check.instruction != "do something to photo 0"  # the photo has colour: the instruction asks for none
+    assert passes(check, scores(5, 1, 5), [], "answered") is True
+    assert passes(check, scores(5, 5, 5), [], "answered") is False
+    other = Check("c", "untouched", "photo.png", "edited.png", "remove the cup", (96, 96))
+    assert passes(other, scores(5, 5, 5), [], "answered") is True  # there may be no cup
+
+
+def test_where_all_photos_look_alike_noise_takes_the_place_of_another(tmp_path):
+    (check,) = make(make_workspace(tmp_path, n_sources=1), 1, sorts=("other",))
+    assert check.sort == "noise"
 
 
 def test_they_are_made_once_and_the_same_for_the_same_seed(workspace, tmp_path):
@@ -76,7 +105,10 @@ def test_the_known_answers_are_for_their_owner_alone(workspace):
     assert (folder / FILE).stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("text", ["", "[", "null", "[3]", '[{"check_id": "a"}]', '[{"size": 3}]', "\xff"])
+UNKNOWN = json.dumps([asdict(Check("c", "foo", "a.png", "b.png", "do it", (96, 96)))])
+
+
+@pytest.mark.parametrize("text", ["", "[", "null", "[3]", '[{"check_id": "a"}]', '[{"size": 3}]', UNKNOWN, "\xff"])
 def test_a_damaged_file_is_bad_input(tmp_path, text):
     (tmp_path / FILE).write_bytes(text.encode("latin-1"))
     with pytest.raises(BadInput, match="damaged"):
@@ -85,7 +117,8 @@ def test_a_damaged_file_is_bad_input(tmp_path, text):
 
 def region(*corners, extent="region"):
     polygon = [list(map(list, corners))] if corners else []
-    return Region("r", "edit", "somebody", "human", "artifact", "texture_noise", extent, polygon, "grain", 1.0, "now")
+    who = ("edit", "somebody", "human", "r")
+    return Region(*who, "artifact", "texture_noise", extent, polygon, [], "grain", False, 1.0, "2026-11-23T00:00:00Z")
 
 
 INSIDE = region((0.45, 0.45), (0.55, 0.45), (0.5, 0.55))
@@ -119,6 +152,11 @@ def scores(quality, following, kept):
         ("block", scores(5, 5, 5), [], "answered", None),
         ("block", scores(5, 5, 5), [BESIDE], "answered", False),
         ("block", scores(5, 5, 5), [INSIDE], "answered", True),
+        ("block", scores(5, 5, 5), [], "no_flaw", False),
+        ("other", scores(5, 5, 3), [], "answered", True),
+        ("other", scores(1, 1, 4), [], "answered", False),
+        ("untouched", scores(1, 5, 3), [], "answered", True),
+        ("untouched", scores(5, 5, 2), [], "answered", False),
         ("noise", {}, [], "cannot_judge", None),
         ("block", {}, [], "skipped", None),
     ],

@@ -1,0 +1,75 @@
+import statistics
+from collections import defaultdict
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation.cost import FEWEST_MEASURED, measured_seconds, plan_campaign, plan_workspace
+from editfhf.config import AnnotationConfig
+from editfhf.errors import BadInput
+from editfhf.schema import Answer
+from tests.factories import make_workspace
+
+SETTINGS = AnnotationConfig(
+    raters_per_edit=15, drawers_per_edit=4, checks=0.05, repeats=0.05, session_minutes=30, wage_per_hour=12
+)
+
+
+def test_the_plan_of_a_hundred_edits_is_that_of_a_calculation_by_hand():
+    ratings, regions = plan_campaign(100, SETTINGS)
+    assert ratings.as_row() == {
+        "screen": "ratings", "of_edits": 1500, "answers": 1667, "seconds": 30, "measured": False,
+        "hours": 13.9, "sessions": 28, "people": 15, "cost": 166.7,
+    }  # fmt: skip  # 1500 / 0.9 = 1666.7; 1667 × 30 s = 13.892 h
+    assert regions.as_row() == {
+        "screen": "regions", "of_edits": 400, "answers": 421, "seconds": 120, "measured": False,
+        "hours": 14.0, "sessions": 29, "people": 4, "cost": 168.4,
+    }  # fmt: skip  # no repeats: 400 / 0.95 = 421.1; 421 × 120 s = 14.033 h
+
+
+def test_what_was_measured_stands_before_what_was_assumed_and_qualification_comes_on_top():
+    settings = SETTINGS.model_copy(update={"screens": ["together"], "qualification": 3})
+    (plan,) = plan_campaign(100, settings, {"together": 90.0})
+    assert (plan.answers, plan.seconds, plan.measured, plan.people) == (444 + 12, 90, True, 4)
+    assert (plan.hours, plan.sessions, plan.cost) == (11.4, 23, 136.8)
+
+
+def test_no_edits_is_bad_input():
+    with pytest.raises(BadInput, match="no edits"):
+        plan_campaign(0, SETTINGS)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["ratings", "regions"]), st.sampled_from("abc"), st.sampled_from([0.0, 1.5, 8.0, 60.0])
+        ),
+        max_size=90,
+    )
+)
+def test_measured_seconds_are_those_of_a_plain_loop(rows):
+    by_screen = defaultdict(lambda: defaultdict(list))
+    for screen, person, seconds in rows:
+        if seconds:
+            by_screen[screen][person].append(seconds)
+    expected = {
+        screen: statistics.median(map(statistics.median, people.values()))
+        for screen, people in by_screen.items()
+        if sum(map(len, people.values())) >= FEWEST_MEASURED
+    }
+    table = pd.DataFrame(rows, columns=["project_type", "annotator", "lead_time_s"])
+    assert measured_seconds(table.astype({"lead_time_s": float})) == pytest.approx(expected)
+
+
+def test_a_workspace_is_planned_for_its_made_edits_at_the_pace_of_its_people(tmp_path):
+    workspace = make_workspace(tmp_path, n_sources=3)
+    assert [plan.of_edits for plan in plan_workspace(workspace)] == [12 * 15, 12 * 4]
+    answer = Answer("edit", "a", "human", "ratings", "answered", "", 9.0, "2026-11-23T00:00:00+00:00")
+    rows = [answer] * FEWEST_MEASURED + [replace(answer, annotator="b", lead_time_s=13.0)]
+    workspace.write_table("answers", rows)
+    ratings, regions = plan_workspace(workspace, n_edits=10)
+    assert (ratings.of_edits, ratings.seconds, ratings.measured) == (150, 11.0, True)
+    assert (regions.seconds, regions.measured) == (120.0, False)
