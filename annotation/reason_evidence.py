@@ -1,5 +1,7 @@
 """What the written reasons say of how a person works: empty, meaningless, or one text pasted again and again."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +9,9 @@ from annotation.intervals import share_interval
 
 LEAST_LETTERS = 8  # "blurry" says less than the flaw type that was chosen
 # One character of Chinese, Japanese or Korean says about as much as three letters.
-_IDEOGRAPHS = r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+_IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_LETTER = re.compile(r"[^\W\d_]")
+_NO_WORD = re.compile(r"[\W_]+")
 SHINGLE = 4  # words in a row that count as a phrase
 LONG = 10  # words; shorter reasons repeat themselves in honest people too
 COMMON = (
@@ -31,51 +35,53 @@ def reason_evidence(regions: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
         columns n_reasons, worthless, worthless_low, worthless_high, copied, copied_low, copied_high (shares; NaN where
         there are no reasons), repeated (share of reasons equal, letter for letter, to one for another edit).
     """
-    text = regions["description"].fillna("").astype(str).str.casefold().str.split().str.join(" ")
-    letters = text.str.count(r"[^\W\d_]") + 2 * text.str.count(_IDEOGRAPHS)
-    bare = text.str.replace(r"[\W_]+", "", regex=True)
-    named = regions["flaw_type"].astype(str).str.replace("_", "", regex=False)
-    worthless = (letters < LEAST_LETTERS) | (bare == named)
-    person = pd.Series(people.get_indexer(pd.Index(regions["annotator"])), index=regions.index)
-    same = pd.DataFrame({"person": person, "text": bare, "edit": regions["edit_id"]})
-    repeated = same.groupby(["person", "text"])["edit"].transform("nunique") > 1
-    copied = _copied(text, person, regions["edit_id"])
+    # Python's own regular expressions: they know the letters of every script.
+    texts = [" ".join(str(text).casefold().split()) for text in regions["description"].fillna("")]
+    letters = np.array([len(_LETTER.findall(text)) + 2 * len(_IDEOGRAPH.findall(text)) for text in texts], int)
+    bare = [_NO_WORD.sub("", text) for text in texts]
+    restated = [one == flaw.replace("_", "") for one, flaw in zip(bare, regions["flaw_type"].astype(str), strict=True)]
+    worthless = (letters < LEAST_LETTERS) | np.array(restated, bool)
+    person = people.get_indexer(pd.Index(regions["annotator"]))
+    edit, _ = pd.factorize(regions["edit_id"])
+    same = pd.DataFrame({"person": person, "text": pd.factorize(np.array(bare, object))[0], "edit": edit})
+    repeated = same.groupby(["person", "text"])["edit"].transform("nunique").to_numpy() > 1
+    copied = _copied(texts, person, edit)
     n = np.bincount(person, minlength=len(people)).astype(float)
     result = pd.DataFrame({"n_reasons": n}, index=people)
     for name, flags in (("worthless", worthless), ("copied", copied)):
-        k = np.bincount(person, flags.to_numpy(float), len(people))
+        k = np.bincount(person, flags.astype(float), len(people))
         with np.errstate(invalid="ignore", divide="ignore"):
             result[name] = k / n
         result[f"{name}_low"], result[f"{name}_high"] = share_interval(k, n)
     with np.errstate(invalid="ignore", divide="ignore"):
-        result["repeated"] = np.bincount(person, repeated.to_numpy(float), len(people)) / n
+        result["repeated"] = np.bincount(person, repeated.astype(float), len(people)) / n
     return result
 
 
-def _copied(text: pd.Series, person: pd.Series, edit_id: pd.Series) -> pd.Series:
+def _copied(texts: list[str], person: np.ndarray, edit: np.ndarray) -> np.ndarray:
     """Whether each reason is a frame of its person's."""
-    words = [one.split() for one in text.str.replace(r"[\W_]+", " ", regex=True)]
-    number = np.arange(len(text))
+    words = [_NO_WORD.sub(" ", text).split() for text in texts]
     lengths = np.array([len(one) for one in words], int)
-    long = lengths >= LONG
-    if not long.any():
-        return pd.Series(False, index=text.index)
+    long = np.flatnonzero(lengths >= LONG)
+    if not len(long):
+        return np.zeros(len(texts), bool)
     lengths = lengths[long]
-    code, known = pd.factorize(np.array([word for index in number[long] for word in words[index]], object))
-    reason = np.repeat(number[long], lengths)
+    code, known = pd.factorize(np.array([word for index in long for word in words[index]], object))
     ends = np.repeat(np.cumsum(lengths), lengths)
     starts = np.flatnonzero(np.arange(len(code)) + SHINGLE <= ends)
-    # A phrase as one number: exact while (words known)^4 fits in 64 bits (55,000 words), a hash that wraps beyond.
-    phrase: np.ndarray = np.zeros(len(starts), np.uint64)
+    # A phrase as one number: exact while (words known)^4 fits in 64 bits (65,000 words), a hash that wraps beyond.
+    number: np.ndarray = np.zeros(len(starts), np.uint64)
     for offset in range(SHINGLE):
-        phrase = phrase * np.uint64(len(known) + 1) + code[starts + offset].astype(np.uint64)
-    reason = reason[starts]
-    table = pd.DataFrame({"person": person.to_numpy()[reason], "phrase": phrase})
-    table["edit"] = pd.factorize(edit_id)[0][reason]
-    once = table.drop_duplicates().groupby(["person", "phrase"], sort=False).size().rename("edits").reset_index()
-    users = once.groupby("phrase")["person"].transform("size")
-    own = users <= max(2, COMMON * once["person"].nunique())
-    once["framed"] = own & (once["edits"] > AGAIN)
-    framed = table.merge(once, on=["person", "phrase"], how="left")["framed"].to_numpy(bool)
-    share = np.bincount(reason, framed, len(text)) / np.maximum(np.bincount(reason, minlength=len(text)), 1)
-    return pd.Series(share >= COPIED, index=text.index)
+        number = number * np.uint64(len(known) + 1) + code[starts + offset].astype(np.uint64)
+    phrase, phrases = pd.factorize(number)
+    reason = np.repeat(long, lengths)[starts]
+    # What each person says, and for how many edits.
+    said, sayings = pd.factorize(person[reason] * len(phrases) + phrase)
+    n_edits = int(edit.max()) + 1
+    of_edits = np.bincount(pd.unique(said * n_edits + edit[reason]) // n_edits)
+    phrase_of = sayings % len(phrases)
+    n_users = np.bincount(phrase_of, minlength=len(phrases))[phrase_of]
+    own = n_users <= max(2, COMMON * len(np.unique(person[long])))
+    framed = (own & (of_edits > AGAIN))[said]
+    share = np.bincount(reason, framed, len(texts)) / np.maximum(np.bincount(reason, minlength=len(texts)), 1)
+    return share >= COPIED

@@ -78,12 +78,12 @@ def _meetings(regions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         # Every edit lies on a place of its own along x, so that one index serves all.
         shapes = _outlines(regions["polygon"].to_numpy()[rows], 2.0 * edit[rows])
         i, j = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-        apart = person[rows[i]] != person[rows[j]]
+        apart = (i < j) & (person[rows[i]] != person[rows[j]])
         i, j = i[apart], j[apart]
         area = shapely.area(shapes)
         shared = shapely.area(shapely.intersection(shapes[i], shapes[j]))
         meet = shared >= TOUCH_IOU * (area[i] + area[j] - shared)
-        left, right = rows[i[meet]], rows[j[meet]]
+        left, right = np.concatenate([rows[i[meet]], rows[j[meet]]]), np.concatenate([rows[j[meet]], rows[i[meet]]])
     placeless = pd.DataFrame({"row": np.arange(len(regions)), "edit": edit, "kind": kind, "person": person})[~placed]
     pairs = placeless.merge(placeless, on=["edit", "kind"])
     pairs = pairs[pairs["person_x"] != pairs["person_y"]]
@@ -97,7 +97,9 @@ def _outlines(polygons: np.ndarray, shift: np.ndarray) -> np.ndarray:
     points = np.concatenate(rings)
     points[:, 0] += np.repeat(shift, lengths)
     shapes = shapely.polygons(shapely.linearrings(points, indices=np.repeat(np.arange(len(rings)), lengths)))
-    return shapely.make_valid(shapes)
+    invalid = ~shapely.is_valid(shapes)
+    shapes[invalid] = shapely.make_valid(shapes[invalid])
+    return shapes
 
 
 def _share(rows: pd.DataFrame, people: pd.Index, name: str) -> pd.DataFrame:
