@@ -14,9 +14,9 @@ GRADES = {
 }
 SCALE = (1, 5)
 QUESTIONS = {
-    "perceptual_quality": "How good does the edited image look by itself?",
-    "instruction_following": "How well does the edit do what the instruction asks?",
-    "visual_consistency": "How well was kept what should have stayed?",
+    "perceptual_quality": "How good does the edit look by itself?",
+    "instruction_following": "How well does the edit do what was asked?",
+    "visual_consistency": "How well was the rest kept as it was?",
 }
 
 # Names of the controls, as they come back in `from_name`.
@@ -27,7 +27,7 @@ TYPE_CONTROLS = {kind: f"{kind}_type" for kind in REGION_KINDS}
 # On the photo: what vanished, or what should have been edited and was not.
 SOURCE = "source"
 SOURCE_POLYGONS = "flaw_in_photo"
-SOURCE_LABEL = "In the photo: vanished or not edited"
+SOURCE_LABEL = "In the photo"
 SOURCE_KIND = "editing_failure"
 SOURCE_TYPE, SOURCE_REASON = "photo_type", "photo_reason"
 # Instead of an answer, or as one: alias → what an annotator reads.

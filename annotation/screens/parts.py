@@ -8,11 +8,14 @@ from editfhf.flaws import FLAWS, flaw_types_of
 from editfhf.schema import REGION_KINDS
 
 KIND_COLOURS = {"artifact": "#e4572e", "editing_failure": "#2e6fe4"}  # apart also for colour-blind eyes
+PHOTO_COLOUR = "#2ea36f"
+LABEL_KEYS = "123"
 # Height of the images on the screen: at 1366 × 768 the instruction, both images and all ratings are in sight.
 IMAGE_HEIGHT = "max(300px, 100vh - 430px)"
 # Keys for the five grades: a row of the keyboard for each rating.
 RATING_KEYS = dict(zip(interface.QUESTIONS, ("qwert", "asdfg", "yuiop"), strict=True))
-OUTCOME_KEYS = {interface.NO_FLAW: "n", interface.CANNOT_JUDGE: "b", interface.DISTRESSING: "v"}
+# Not v: it is Label Studio's own, for the tool that moves.
+OUTCOME_KEYS = {interface.NO_FLAW: "n", interface.CANNOT_JUDGE: "b", interface.DISTRESSING: "m"}
 
 
 def instruction() -> str:
@@ -34,22 +37,37 @@ def image(name: str, value: str, title: str, width: str = "49%", height: str = I
     )
 
 
-def drawing() -> str:
-    """Polygons on the edited image, with the flaw type and the reason of the one that is chosen."""
-    return f"""<View style="display:flex;gap:24px;align-items:center;margin-top:4px">
-    <PolygonLabels name="{interface.POLYGONS}" toName="{interface.IMAGE}" strokeWidth="2" pointSize="small"
-      opacity="0.25">
-{lines(6, map(_label, REGION_KINDS))}
-    </PolygonLabels>
-    <Header value="Key 1 or 2, click around the flaw; then click on the region and say what is wrong." size="6"
+def drawing(on_photo: bool = False) -> str:
+    """Polygons on the edited image, with the flaw type and the reason of the one that is chosen; the same on the photo.
+
+    Args:
+        on_photo: whether something may be drawn there.
+    """
+    kinds = "".join(
+        f'<Label value="{interface.KIND_LABELS[kind]}" background="{KIND_COLOURS[kind]}" hotkey="{key}"/>'
+        for kind, key in zip(REGION_KINDS, LABEL_KEYS, strict=False)
+    )
+    missing = (
+        f'<Label value="{interface.SOURCE_LABEL}" alias="{interface.SOURCE_KIND}" background="{PHOTO_COLOUR}" '
+        f'hotkey="{LABEL_KEYS[-1]}"/>'
+    )
+    labels = _polygons(interface.POLYGONS, interface.IMAGE, kinds)
+    details = _details(
+        interface.POLYGONS, "".join(map(_region_types, REGION_KINDS)), interface.REASON, interface.IMAGE,
+        "What is wrong here?",
+    )  # fmt: skip
+    if on_photo:
+        labels += _polygons(interface.SOURCE_POLYGONS, interface.SOURCE, missing)
+        details += _details(
+            interface.SOURCE_POLYGONS, _source_types(), interface.SOURCE_REASON, interface.SOURCE,
+            "What vanished, or was not edited?",
+        )  # fmt: skip
+    return f"""<View style="display:flex;gap:16px;align-items:center;margin-top:4px">
+    {labels}
+    <Header value="Press a key, click around the flaw, then click on the region and say what is wrong." size="6"
       style="margin:0;font-size:14px;font-weight:normal"/>
   </View>
-  <View visibleWhen="region-selected" style="border-left:4px solid #888;padding-left:10px">
-{lines(4, (_region_types(kind) for kind in REGION_KINDS))}
-    <TextArea name="{interface.REASON}" toName="{interface.IMAGE}" perRegion="true" required="true" editable="true"
-      maxSubmissions="1" rows="1" requiredMessage="Say for each region what is wrong there."
-      placeholder="What is wrong here?"/>
-  </View>"""
+  {details}"""
 
 
 def without_place() -> str:
@@ -75,7 +93,7 @@ def rating(dimension: str) -> str:
     )
     return (
         '<View style="display:flex;gap:16px;align-items:center;margin-top:2px">'
-        f'<View style="flex:0 0 40%"><Text name="{dimension}_question" value="{question}"/></View>'
+        f'<View style="flex:0 0 32%"><Text name="{dimension}_question" value="{question}"/></View>'
         f"{unless_not_judged(controls)}</View>"
     )
 
@@ -135,8 +153,31 @@ def lines(indent: int, parts: Iterable[str]) -> str:
     return "\n".join(" " * indent + part for part in parts)
 
 
-def _label(kind: str) -> str:
-    return f'<Label value="{interface.KIND_LABELS[kind]}" background="{KIND_COLOURS[kind]}"/>'
+def _polygons(name: str, image_name: str, labels: str) -> str:
+    return (
+        f'<PolygonLabels name="{name}" toName="{image_name}" strokeWidth="2" pointSize="small" opacity="0.25">'
+        f"{labels}</PolygonLabels>"
+    )
+
+
+def _details(polygons: str, types: str, reason: str, image_name: str, asked: str) -> str:
+    words = (
+        f'<TextArea name="{reason}" toName="{image_name}" perRegion="true" required="true" editable="true" '
+        'maxSubmissions="1" rows="1" requiredMessage="Say for each region what is wrong there." '
+        f'placeholder="{asked}"/>'
+    )
+    return (
+        f'<View visibleWhen="region-selected" whenTagName="{polygons}" '
+        f'style="border-left:4px solid #888;padding-left:10px">{types}{words}</View>'
+    )
+
+
+def _source_types() -> str:
+    return (
+        f'<Choices name="{interface.SOURCE_TYPE}" toName="{interface.SOURCE}" perRegion="true" required="true" '
+        'choice="single-radio" showInline="true" requiredMessage="Choose for each region what kind of flaw it is.">'
+        f"{flaw_choices(interface.SOURCE_KIND)}</Choices>"
+    )
 
 
 def _region_types(kind: str) -> str:
@@ -150,12 +191,14 @@ def _region_types(kind: str) -> str:
 
 def _placeless(control: str) -> str:
     kind, _, question = interface.PLACELESS[control]
+    words = (
+        f'<TextArea name="{interface.reason_of(control)}" toName="{interface.IMAGE}" maxSubmissions="1" rows="1" '
+        f'editable="true" required="true" requiredMessage="Say what is wrong: {question}." '
+        'placeholder="What is wrong?"/>'
+    )
     return (
         f'<View style="margin-bottom:6px"><Header value="{question}" size="6" style="margin:0;font-size:14px"/>'
         f'<Choices name="{control}" toName="{interface.IMAGE}" choice="multiple" showInline="true">'
         f"{flaw_choices(kind)}</Choices>"
-        f'<View visibleWhen="choice-selected" whenTagName="{control}">'
-        f'<TextArea name="{interface.reason_of(control)}" toName="{interface.IMAGE}" maxSubmissions="1" rows="1" '
-        f'editable="true" required="true" requiredMessage="Say what is wrong: {question}." '
-        'placeholder="What is wrong?"/></View></View>'
+        f'<View visibleWhen="choice-selected" whenTagName="{control}">{unless_not_judged(words)}</View></View>'
     )

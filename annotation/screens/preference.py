@@ -11,9 +11,9 @@ _PREFERENCE = parts.one_of(
 CONFIG = f"""<View>
   {parts.instruction()}
   <View style="display:flex;gap:8px;width:100%">
-    {parts.image(interface.FIRST, "$first_image", "Left edit", "33%", _HEIGHT)}
-    {parts.image(interface.SOURCE, "$source_image", "Source photo", "33%", _HEIGHT)}
-    {parts.image(interface.SECOND, "$second_image", "Right edit", "33%", _HEIGHT)}
+    {parts.image(interface.FIRST, "$first_image", "Left edit", "38%", _HEIGHT)}
+    {parts.image(interface.SOURCE, "$source_image", "Source photo", "22%", _HEIGHT)}
+    {parts.image(interface.SECOND, "$second_image", "Right edit", "38%", _HEIGHT)}
   </View>
   {parts.unless_not_judged(_PREFERENCE)}
   {parts.outcome(interface.CANNOT_JUDGE, interface.DISTRESSING, image_name=interface.FIRST)}
