@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx
 import psutil
 
-from annotation import installation
+from annotation import database, installation
 from editfhf.errors import BadInput, JobFailed
 from editfhf.files import whole_file, write_secret
 from editfhf.workspace import Workspace
@@ -46,14 +46,14 @@ def serve(workspace: Workspace, say: Callable[[str], None], port: int | None = N
         port: on 127.0.0.1; without one the last of this workspace, or 8080, or any that is free.
 
     Raises:
-        BadInput: the port is in use.
+        BadInput: the port is in use; the database is damaged, or of a newer Label Studio.
         JobFailed: Label Studio cannot be installed, or died at its start; with the last line of its log.
     """
     installation.install(say)
     with workspace.lock("annotate serve"):
         running = find_server(workspace)
         if running is None:
-            running = _start(workspace, _choose_port(workspace, port))
+            running = _start(workspace, _choose_port(workspace, port), say)
         elif port is not None and running.url != _url(port):
             raise BadInput(
                 f"The server of {workspace.root} is running already, at {running.url}.",
@@ -125,15 +125,16 @@ def served_dir(workspace: Workspace) -> Path:
 
 
 def log_path(workspace: Workspace) -> Path:
+    """What the server says since its last start; before that it is in the file `….log.1`."""
     return workspace.annotation_dir / "label-studio.log"
 
 
-def _start(workspace: Workspace, port: int) -> RunningServer:
+def _start(workspace: Workspace, port: int, say: Callable[[str], None]) -> RunningServer:
     data = data_dir(workspace)
     data.mkdir(parents=True, exist_ok=True)
     data.chmod(0o700)
     (served_dir(workspace) / "images").mkdir(parents=True, exist_ok=True)
-    installation.copy_fresh_database(data)
+    database.prepare(data, say)
     environment = installation.server_environment(data) | _secrets(workspace) | {
         "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
@@ -144,7 +145,11 @@ def _start(workspace: Workspace, port: int) -> RunningServer:
         str(installation.program()), "start", "--no-browser", "--internal-host", HOST, "--port", str(port),
         "--log-level", "WARNING",
     ]  # fmt: skip
-    with log_path(workspace).open("wb") as log:
+    path = log_path(workspace)
+    if path.exists():
+        path.replace(path.with_name(f"{path.name}.1"))  # why the last one died may still be asked
+    path.touch(mode=0o600)
+    with path.open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=data, env=environment, start_new_session=True
         )
