@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+# One in a hundred of those who grade at random passes three (each wants three grades of at most 3 out of 5).
+LEAST_CHECKS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
@@ -60,8 +63,8 @@ class _Usual:
 def judge(evidence: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
     """Verdict and reasons of each row, and a score to rank by.
 
-    Suspension is recommended only for careless work, never for another taste: who agrees with nobody, but gives the
-    same answers again, or sees the regions that others see, is watched.
+    Suspension is recommended only for careless work, never for another taste: who agrees with nobody, but passes the
+    checks, gives the same answers again, or finds the flaws that others find, is watched.
 
     Args:
         evidence: the columns that `annotation.quality.assess` names.
@@ -118,6 +121,9 @@ def _careless(row: object, usual: _Usual, limits: Thresholds) -> list[str]:
     unrelated = at["agreement_high"] < limits.unrelated * usual.agreement
     met_few = at["met_high"] < limits.watch_usual * usual.met
     found_few = at["found_high"] < limits.watch_usual * usual.found
+    # Who passed the checks, or finds what others find, looks, and means what the grades say.
+    passed = at["n_checks"] >= LEAST_CHECKS and at["passed"] >= limits.honest_checks
+    looks = passed or at["found_low"] > usual.found / 2
     rules = [
         (at["passed_high"] < limits.checks, _checks(at, limits)),
         (at["fast_low"] > limits.fast, _fast(at)),
@@ -126,13 +132,12 @@ def _careless(row: object, usual: _Usual, limits: Thresholds) -> list[str]:
             and at["agreement_high"] < limits.watch_usual * usual.agreement,
             _one_grade(at),
         ),
-        # Who passed the checks sees well and means it.
         (
-            at["agreement_high"] < limits.reversed and not at["passed_low"] > 0.5,
+            at["agreement_high"] < limits.reversed and not passed,
             f"grades run against everybody's, as if the scale were held the other way round: {_agreement(at)}",
         ),
         (
-            unrelated and at["consistency_high"] < limits.inconsistent,
+            unrelated and at["consistency_high"] < limits.inconsistent and not looks,
             f"agrees neither with others ({_agreement(at)}) nor with what was said before ({_consistency(at)})",
         ),
         (

@@ -12,6 +12,7 @@ from annotation.quality import TABLES_READ, assess
 from annotation.rating_evidence import rating_evidence
 from annotation.reason_evidence import reason_evidence
 from annotation.region_evidence import TOUCH_IOU, region_evidence
+from annotation.verdicts import Thresholds, judge
 from benchmarks.annotator_quality import answer, auc, make_thing, name_of
 from editfhf.errors import BadInput
 from editfhf.schema import DIMENSIONS, TABLES
@@ -325,3 +326,31 @@ def test_a_table_that_lacks_a_column_or_holds_no_number_is_refused():
         assess(tables[0].drop(columns="screened"), *tables[1:])
     with pytest.raises(BadInput, match="not a finite number"):
         assess(tables[0].assign(score=np.nan), *tables[1:])
+
+
+def evidence_of(**known: float) -> pd.DataFrame:
+    """One person of whom only this is known, among usual people."""
+    tables, _ = campaign([], n_edits=40, checks=0.1)
+    usual = assess(*tables).drop(columns=["verdict", "reasons", "suspicion"]).set_index("annotator")
+    stranger = pd.DataFrame([known], index=["stranger"]).reindex(columns=usual.columns)
+    return pd.concat([usual, stranger])
+
+
+def test_who_agrees_with_nobody_is_not_suspended_while_anything_shows_that_he_looks():
+    nobody = {"n_edits": 80, "agreement": 0.0, "agreement_low": -0.1, "agreement_high": 0.1}
+    unsure = {"n_repeats": 30, "consistency": 0.0, "consistency_low": -0.5, "consistency_high": 0.35}
+    steady = {"n_repeats": 30, "consistency": 0.7, "consistency_low": 0.5, "consistency_high": 0.85}
+    passed = {"n_checks": 4, "passed": 1.0, "passed_low": 0.4, "passed_high": 1.0}
+    finds = {"found_n": 40, "found": 0.8, "found_low": 0.65, "found_high": 0.9}
+
+    def verdict(**known: float) -> str:
+        return judge(evidence_of(**known), Thresholds()).loc["stranger", "verdict"]
+
+    assert verdict(**nobody) == "watch"
+    assert verdict(**nobody, **steady) == "watch"
+    assert verdict(**nobody, **unsure) == "suspend"
+    assert verdict(**nobody, **unsure, **passed) == "watch"
+    assert verdict(**nobody, **unsure, **finds) == "watch"
+    backwards = nobody | {"agreement": -0.6, "agreement_low": -0.7, "agreement_high": -0.5}
+    assert verdict(**backwards) == "suspend"
+    assert verdict(**backwards, **passed) == "watch"
