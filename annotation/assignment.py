@@ -3,29 +3,20 @@
 import hmac
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 
 import numpy as np
+from scipy.sparse import csr_array
 
+from annotation.order import REPEAT_AFTER, Thing, spread, with_checks_and_repeats
 from editfhf.errors import BadInput
 from editfhf.schema import ID_LENGTH, stable_id
 
-REPEAT_AFTER = 20  # items at least between an edit and its repeat, where there are as many: it should be forgotten
+__all__ = ["REPEAT_AFTER", "Thing", "assign", "item_id", "spread", "with_checks_and_repeats"]
 
-
-@dataclass(frozen=True, slots=True)
-class Thing:
-    """What is handed out: an edit, with what a person's share of it is to be balanced by.
-
-    Attributes:
-        photo: edits of one photo are kept apart in a person's order.
-    """
-
-    id: str
-    photo: str
-    model: str
-    task: str
+EVEN_AT_LAST = 8  # things for each person, the last that are dealt: what came before may balance models and tasks
+MOST_DEVIATION = 2.0  # things too many of a model or task, that weigh as much as things too many in all
 
 
 def assign(
@@ -38,9 +29,10 @@ def assign(
 ) -> dict[str, list[str]]:
     """What each person is still to look at, in order.
 
-    What is to be done is shared out evenly: loads differ by one (by more only where a person has done so much of what
-    is left that nobody else may). Edits go, in an order drawn by the seed, to those with the least to do, among equals
-    to those who have seen the fewest of the model, then of the task.
+    Things are dealt out, in an order drawn by the seed, to those with the least to do and the fewest of this model and
+    task for what they have seen; what they did counts. Then loads are levelled: as long as somebody has two more than
+    somebody else, a thing is handed on, over others where need be. So loads differ by one, and by more only where no
+    exchange could make them more even (who did most of what is left may not do it again).
 
     Args:
         things: each once.
@@ -50,102 +42,37 @@ def assign(
         kept: person → what this person has already and has not done, in order: it stays as far as shares allow.
 
     Returns:
-        person → ids of things: what was kept, in its order, then what is new, shuffled, edits of one photo spread
-        evenly over it.
+        person → ids of things: what was kept, in its order, then what is new, shuffled, edits of one photo far apart
+        (`spread` says how far).
 
     Raises:
         BadInput: fewer people than a thing needs.
     """
-    number_of = {person: number for number, person in enumerate(people)}
-    by_thing: dict[str, set[str]] = {thing.id: set() for thing in things}
+    ordered = sorted(things, key=lambda one: one.id)
+    did: dict[str, set[str]] = {thing.id: set() for thing in ordered}
     for thing_id, person in done:
-        if thing_id in by_thing:
-            by_thing[thing_id].add(person)
-    need = {thing.id: max(0, raters - len(by_thing[thing.id])) for thing in things}
-    _require_enough(things, number_of, by_thing, raters)
-    holders = _keep(kept or {}, number_of, need, by_thing)
-    load = np.zeros(len(people), np.int64)
-    models = {name: place for place, name in enumerate(sorted({thing.model for thing in things}))}
-    tasks = {name: place for place, name in enumerate(sorted({thing.task for thing in things}))}
-    seen_models = np.zeros((len(models), len(people)), np.int64)
-    seen_tasks = np.zeros((len(tasks), len(people)), np.int64)
-    for thing in things:
-        for person in (*by_thing[thing.id], *holders[thing.id]):
-            if person in number_of:
-                seen_models[models[thing.model], number_of[person]] += 1
-                seen_tasks[tasks[thing.task], number_of[person]] += 1
+        if thing_id in did:
+            did[thing_id].add(person)
+    need = {thing: max(0, raters - len(those)) for thing, those in did.items()}
+    _require_enough(did, people, raters)
+    held = _keep(kept or {}, ordered, people, need, did)
+    holders: dict[str, set[str]] = {thing: set() for thing in did}
+    for person, ids in held.items():
+        for thing_id in ids:
+            holders[thing_id].add(person)
+    _deal(ordered, people, need, did, holders, np.random.default_rng(int(stable_id(str(seed), "order of things"), 16)))
+    _level(people, did, holders, held)
+    has: dict[str, list[Thing]] = {person: [] for person in people}
+    for thing in ordered:
         for person in holders[thing.id]:
-            load[number_of[person]] += 1
-    new: dict[str, list[Thing]] = {person: [] for person in people}
-    random = np.random.default_rng(int(stable_id(str(seed), "order of things"), 16))
-    ordered = sorted(things, key=lambda one: one.id)
-    for place in random.permutation(len(ordered)):
-        thing = ordered[place]
-        missing = need[thing.id] - len(holders[thing.id])
-        if missing <= 0:
-            continue
-        model, task = models[thing.model], tasks[thing.task]
-        barred = [number_of[one] for one in by_thing[thing.id] | set(holders[thing.id]) if one in number_of]
-        rank = np.lexsort((random.random(len(people)), seen_tasks[task], seen_models[model], load))
-        chosen = rank[~np.isin(rank, barred)][:missing]
-        load[chosen] += 1
-        seen_models[model, chosen] += 1
-        seen_tasks[task, chosen] += 1
-        for number in chosen:
-            new[people[number]].append(thing)
-    own: dict[str, list[str]] = {person: [] for person in people}
-    for person, ids in (kept or {}).items():
-        if person in own:
-            own[person] = [one for one in dict.fromkeys(ids) if person in holders.get(one, ())]
-    return {person: own[person] + spread(new[person], seed, person) for person in people}
-
-
-def spread(things: Sequence[Thing], seed: int, person: str) -> list[str]:
-    """An order of its own for each person: random, but edits of one photo lie evenly spread over it.
-
-    Of m edits of a photo, one lies somewhere in each m-th part of the whole.
-    """
-    random = np.random.default_rng(int(stable_id(str(seed), person, "spread"), 16))
-    n_of = Counter(thing.photo for thing in things)
-    next_of: Counter[str] = Counter()
-    offset: dict[str, float] = {}
-    ordered = sorted(things, key=lambda one: one.id)
-    placed = []
-    for place in random.permutation(len(ordered)):
-        thing = ordered[place]
-        start = offset.setdefault(thing.photo, float(random.random()))
-        placed.append(((next_of[thing.photo] + start) / n_of[thing.photo], thing.id))
-        next_of[thing.photo] += 1
-    return [thing_id for _, thing_id in sorted(placed)]
-
-
-def with_checks_and_repeats(
-    order: Sequence[str], check_ids: Sequence[str], checks: float, repeats: float, qualification: int, seed: int
-) -> list[tuple[str, str]]:
-    """What a person looks at, in order, with what is mixed in: (thing, role).
-
-    Args:
-        order: edits. check_ids: what may be used, each once.
-        checks, repeats: share of all items but the qualification, 0..0.5 each; at random places.
-        qualification: how many checks come before anything else.
-
-    Returns:
-        Roles as in `editfhf.schema.Assignment`. A repeat comes `REPEAT_AFTER` edits or more behind its first showing,
-        or half of all edits where there are fewer than twice as many; a list of fewer than four has none.
-    """
-    random = np.random.default_rng(seed)
-    first, rest = check_ids[:qualification], check_ids[qualification:]
-    n = len(order)
-    edits_share = max(1e-9, 1 - checks - repeats)
-    n_checks = min(len(rest), _drawn(n * checks / edits_share, random))
-    apart = min(REPEAT_AFTER, n // 2)
-    n_repeats = min(_drawn(n * repeats / edits_share, random), max(0, n - apart)) if n >= 4 else 0
-    placed: list[tuple[float, str, str]] = [(float(place), thing, "edit") for place, thing in enumerate(order)]
-    # Behind the first edit: one before it would be known by its place.
-    placed += [(float(random.uniform(0, max(n - 1, 0.5))), check, "check") for check in rest[:n_checks]]
-    for place in sorted(random.choice(max(1, n - apart), n_repeats, replace=False)) if n_repeats else ():
-        placed.append((float(random.uniform(place + apart, n)), order[place], "repeat"))
-    return [(check, "qualification") for check in first] + [(thing, role) for _, thing, role in sorted(placed)]
+            has[person].append(thing)
+    todo = {}
+    for person, own in has.items():
+        photo_of = {thing.id: thing.photo for thing in own}
+        stays = [one for one in held[person] if one in photo_of]
+        new = [thing for thing in own if thing.id not in held[person]]
+        todo[person] = stays + spread(new, seed, person, [photo_of[one] for one in stays])
+    return todo
 
 
 def item_id(key: str, annotator: str, project_type: str, thing_id: str, role: str, nth: int) -> str:
@@ -154,19 +81,13 @@ def item_id(key: str, annotator: str, project_type: str, thing_id: str, role: st
     return hmac.new(key.encode(), text.encode(), sha256).hexdigest()[:ID_LENGTH]
 
 
-def _drawn(expected: float, random: np.random.Generator) -> int:
-    """A whole number with this mean, so that shares hold also in short lists."""
-    return int(expected) + int(random.random() < expected - int(expected))
-
-
-def _require_enough(
-    things: Sequence[Thing], number_of: Mapping[str, int], by_thing: Mapping[str, set[str]], raters: int
-) -> None:
-    for thing in things:
-        there = len(by_thing[thing.id] | number_of.keys()) if by_thing[thing.id] else len(number_of)
+def _require_enough(did: Mapping[str, set[str]], people: Sequence[str], raters: int) -> None:
+    everybody = set(people)
+    for thing, those in did.items():
+        there = len(those | everybody) if those else len(everybody)
         if there < raters:
             raise BadInput(
-                f"Each edit needs {raters} different people, and there are {there} for {thing.id}.",
+                f"Each edit needs {raters} different people, and there are {there} for {thing}.",
                 mend=f"Let {raters - there} more join (`editfhf annotate people --add`), or lower raters_per_edit or "
                 "drawers_per_edit in editfhf.yaml.",
             )
@@ -174,19 +95,23 @@ def _require_enough(
 
 def _keep(
     kept: Mapping[str, Sequence[str]],
-    number_of: Mapping[str, int],
+    things: Sequence[Thing],
+    people: Sequence[str],
     need: Mapping[str, int],
-    by_thing: Mapping[str, set[str]],
-) -> dict[str, list[str]]:
-    """Thing → who keeps it: nobody more than an even share, nothing by more than it needs.
+    did: Mapping[str, set[str]],
+) -> dict[str, dict[str, None]]:
+    """Person → what stays with this person, in its order: nobody more than an even share, nothing more than it needs.
 
-    What somebody has too much of is let go from the end of the list, but first what nobody else has let go: a newcomer
-    can look only once at what two others drop.
+    Who has too much lets go first what nobody else has let go, since a newcomer can look only once at what two others
+    drop; of that, equal parts of each model and task, each from the end.
     """
-    held: dict[str, dict[str, None]] = {}
+    trait_of = {thing.id: (("model", thing.model), ("task", thing.task)) for thing in things}
+    held: dict[str, dict[str, None]] = {
+        person: dict.fromkeys(one for one in kept.get(person, ()) if one in need and person not in did[one])
+        for person in people
+    }
     holders: dict[str, list[str]] = {thing: [] for thing in need}
-    for person in sorted(number_of.keys() & kept.keys()):
-        held[person] = dict.fromkeys(one for one in kept[person] if one in need and person not in by_thing[one])
+    for person in sorted(held):
         for thing in held[person]:
             holders[thing].append(person)
 
@@ -197,13 +122,144 @@ def _keep(
     for thing, those in holders.items():
         while len(those) > need[thing]:
             let_go(thing, max(those, key=lambda one: (len(held[one]), one)))
-    share, spare = divmod(sum(need.values()), max(1, len(number_of)))
-    for person, own in held.items():
+    share, spare = divmod(sum(need.values()), max(1, len(people)))
+    for person in sorted(held, key=lambda one: (-len(held[one]), one)):
+        own = held[person]
         # An even share rounded up for all would leave nothing for the last.
         one_more = int(spare > 0 and len(own) > share)
         spare -= one_more
-        from_end = list(reversed(own))
-        from_end.sort(key=lambda one: need[one] - len(holders[one]))
-        for thing in from_end[: max(0, len(own) - share - one_more)]:
+        too_many = len(own) - share - one_more
+        if too_many <= 0:
+            continue
+        of_trait = Counter(trait for thing in own for trait in trait_of[thing])
+        from_end: Counter[tuple[str, str]] = Counter()
+        order = []
+        for thing in reversed(own):
+            from_end.update(trait_of[thing])
+            part = sum(from_end[trait] / of_trait[trait] for trait in trait_of[thing])
+            order.append((need[thing] - len(holders[thing]), part, thing))
+        for _, _, thing in sorted(order)[:too_many]:
             let_go(thing, person)
-    return holders
+    return held
+
+
+class _Balance:
+    """How many too many of each model, or of each task, everybody has seen, for what they have seen in all."""
+
+    def __init__(self, names: Sequence[str], n_people: int) -> None:
+        self._row = {name: row for row, name in enumerate(sorted(set(names)))}
+        counts = Counter(names)
+        self._share = np.array([counts[name] / len(names) for name in self._row])
+        self._seen = np.zeros((len(self._row), n_people))
+        self._all = np.zeros(n_people)
+
+    def add(self, name: str, numbers: Sequence[int] | np.ndarray) -> None:
+        """Different people have seen one more."""
+        self._seen[self._row[name], numbers] += 1
+        self._all[numbers] += 1
+
+    def too_many(self, name: str) -> np.ndarray:
+        row = self._row[name]
+        return self._seen[row] - self._share[row] * self._all
+
+
+def _deal(
+    things: Sequence[Thing],
+    people: Sequence[str],
+    need: Mapping[str, int],
+    did: Mapping[str, set[str]],
+    holders: Mapping[str, set[str]],
+    random: np.random.Generator,
+) -> None:
+    """Deal out what is needed beyond what is held: `holders` grow."""
+    number_of = {person: number for number, person in enumerate(people)}
+    models = _Balance([thing.model for thing in things], len(people))
+    tasks = _Balance([thing.task for thing in things], len(people))
+    load = np.zeros(len(people))
+    barred = {}
+    for thing in things:
+        holding = [number_of[one] for one in holders[thing.id]]
+        barred[thing.id] = holding + [number_of[one] for one in did[thing.id] if one in number_of]
+        models.add(thing.model, barred[thing.id])
+        tasks.add(thing.task, barred[thing.id])
+        load[holding] += 1
+    left = sum(need[thing.id] - len(holders[thing.id]) for thing in things)
+    for place in random.permutation(len(things)):
+        thing = things[place]
+        missing = need[thing.id] - len(holders[thing.id])
+        if missing <= 0:
+            continue
+        of_model, of_task = models.too_many(thing.model), tasks.too_many(thing.task)
+        if left > EVEN_AT_LAST * len(people):
+            cost = load + sum(np.clip(one, -MOST_DEVIATION, MOST_DEVIATION) for one in (of_model, of_task))
+            cost += random.random(len(people)) / 2
+        else:
+            cost = np.empty(len(people))
+            cost[np.lexsort((random.random(len(people)), of_model + of_task, load))] = np.arange(len(people))
+        cost[barred[thing.id]] = np.inf
+        chosen = np.argsort(cost)[:missing]
+        load[chosen] += 1
+        models.add(thing.model, chosen)
+        tasks.add(thing.task, chosen)
+        holders[thing.id].update(people[number] for number in chosen)
+        left -= missing
+
+
+def _level(
+    people: Sequence[str],
+    did: Mapping[str, set[str]],
+    holders: Mapping[str, set[str]],
+    held: Mapping[str, Mapping[str, None]],
+) -> None:
+    """Hand things on from those who have more to those who have less, as long as that makes loads more even.
+
+    The loads are the most even that there can be when no chain of people is left along which each may hand a thing to
+    the next, from somebody to somebody with two fewer (a minimum-cost flow without a negative cycle).
+    """
+    number_of = {person: number for number, person in enumerate(people)}
+    has: list[set[str]] = [set() for _ in people]
+    over: list[set[str]] = [set() for _ in people]  # what a person does not take: it is there, or done
+    for thing in did:
+        for person in holders[thing]:
+            has[number_of[person]].add(thing)
+        for person in holders[thing] | (did[thing] & number_of.keys()):
+            over[number_of[person]].add(thing)
+    while people and max(map(len, has)) - min(map(len, has)) >= 2:
+        chain = _chain([len(own) for own in has], _takes_from(has, over, did))
+        if not chain:
+            return
+        for giver, taker in pairwise(chain):
+            # What is new to the giver, where there is such a thing: what was kept lies on the server already.
+            thing = min(has[giver] - over[taker], key=lambda one: (one in held[people[giver]], one))
+            for own in (has, over):
+                own[giver].remove(thing)
+                own[taker].add(thing)
+            holders[thing].remove(people[giver])
+            holders[thing].add(people[taker])
+
+
+def _takes_from(has: Sequence[set[str]], over: Sequence[set[str]], things: Collection[str]) -> np.ndarray:
+    """Whether the row's person has something that the column's may take: bool, people × people."""
+    column = {thing: number for number, thing in enumerate(things)}
+    rows_of = []
+    for own in (has, over):
+        columns = [column[thing] for ids in own for thing in ids]
+        ends = np.cumsum([0, *map(len, own)])
+        rows_of.append(csr_array((np.ones(len(columns)), columns, ends), shape=(len(own), len(column))))
+    shared = (rows_of[0] @ rows_of[1].T).toarray()
+    return np.asarray(shared < np.array([len(own) for own in has])[:, None])
+
+
+def _chain(loads: Sequence[int], takes: np.ndarray) -> list[int]:
+    """The shortest way from somebody with as much as possible to somebody with two fewer; empty where there is none."""
+    for start in sorted(range(len(loads)), key=lambda one: -loads[one]):
+        ways = {start: [start]}
+        reached = [start]
+        for at in reached:
+            if loads[at] <= loads[start] - 2:
+                return ways[at]
+            for other in np.flatnonzero(takes[at]):
+                if int(other) not in ways:
+                    ways[int(other)] = [*ways[at], int(other)]
+                    reached.append(int(other))
+    return []
