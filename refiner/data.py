@@ -20,7 +20,7 @@ from PIL import Image
 import editfhf
 from editfhf.errors import BadInput, first_line
 from editfhf.photo_file import DECODE_ERRORS
-from editfhf.schema import DIMENSIONS, REGION_KINDS
+from editfhf.schema import DIMENSIONS, REGION_KINDS, REGION_TYPES
 from refiner.agents import Pair
 
 MAP_COLUMNS = {"artifact": "artifact_map", "editing_failure": "failure_map"}
@@ -237,8 +237,14 @@ def fingerprint(samples: Iterable[Sample]) -> str:
 
 def _inspected(dataset: str, split: str) -> Counter[str]:
     """Edit → how many people looked for flaws on it."""
-    answers = editfhf.load(dataset, "answers")[split].select_columns(["edit_id", "annotator", "outcome"])
-    people = {(row["edit_id"], row["annotator"]) for row in answers if row["outcome"] in ("answered", "no_flaw")}
+    columns = ["edit_id", "annotator", "project_type", "outcome", "screened"]
+    answers = editfhf.load(dataset, "answers")[split].select_columns(columns)
+    # Who only rated has not looked for flaws.
+    people = {
+        (row["edit_id"], row["annotator"])
+        for row in answers
+        if row["project_type"] in REGION_TYPES and row["outcome"] in ("answered", "no_flaw") and not row["screened"]
+    }
     return Counter(edit_id for edit_id, _ in people)
 
 

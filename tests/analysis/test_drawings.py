@@ -28,7 +28,7 @@ WHEN = "2026-01-02T03:04:05+00:00"
 def answer(edit_id, person, outcome="answered", kind="human"):
     return {
         "edit_id": edit_id, "annotator": person, "annotator_kind": kind, "project_type": "together", "outcome": outcome,
-        "reason": "", "lead_time_s": 1.0, "submitted_at": WHEN,
+        "reason": "", "lead_time_s": 1.0, "submitted_at": WHEN, "screened": False,
     }  # fmt: skip
 
 
@@ -222,3 +222,10 @@ def test_validate_takes_a_ring_that_begins_elsewhere_for_the_same_region(tmp_pat
     workspace.write_table("consensus", shrunk)
     build_dataset(workspace, tmp_path / "other")
     assert len(list(check_consensus(tmp_path / "other"))) == len({row["edit_id"] for row in rows})
+
+
+@pytest.mark.parametrize("change", [{"project_type": "ratings"}, {"screened": True}])
+def test_who_only_rated_or_was_set_aside_has_inspected_nothing(change):
+    answers = to_table("answers", [answer("e", "ann"), answer("e", "bob") | change])
+    drawings = Drawings(answers, to_table("regions", [drawn("e", "bob", box(0.1, 0.1, 0.5, 0.5))]))
+    assert (drawings.n_inspected("e"), drawings.of("e")) == (1, [])

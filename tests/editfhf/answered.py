@@ -27,7 +27,7 @@ def answer(workspace: Workspace, edits: Sequence[Edit]) -> None:
     for number, edit in enumerate(edits):
         for person, score in (("ann", 2 + number % 3), ("bob", 3)):
             kind = "simulated"
-            answers.append(Answer(edit.edit_id, person, kind, "combined", "answered", "", 30.0, WHEN))
+            answers.append(Answer(edit.edit_id, person, kind, "together", "answered", "", 30.0, WHEN))
             ratings += [
                 Rating(edit.edit_id, person, kind, name, score, 1, 5, "s", number, 30.0, WHEN) for name in DIMENSIONS
             ]

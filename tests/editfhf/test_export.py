@@ -273,7 +273,7 @@ def test_a_split_in_which_nobody_drew_anything_keeps_the_others_readable(tmp_pat
 def test_answers_about_edits_that_are_not_in_the_dataset_are_left_out_and_their_authors_not_counted(tmp_path):
     workspace = make_answered(tmp_path / "campaign", n_sources=3)
     answers = workspace.read_table("answers")
-    stranger = Answer("f" * 16, "carla", "human", "combined", "no_flaw", "", 1.0, "2026-01-02T03:04:05+00:00")
+    stranger = Answer("f" * 16, "carla", "human", "together", "no_flaw", "", 1.0, "2026-01-02T03:04:05+00:00")
     extra = pa.Table.from_pylist([asdict(stranger)], schema=answers.schema)
     workspace.write_table("answers", pa.concat_tables([answers, extra]))
     counts = build_dataset(workspace, tmp_path / "dataset")

@@ -34,7 +34,10 @@ def answer(workspace: Workspace, marked: Callable[[Edit], tuple[str, ...]]) -> N
         kinds = marked(edit)
         for place, person in enumerate(PEOPLE):
             outcome = "answered" if kinds else "no_flaw"
-            answers.append(Answer(edit.edit_id, person, "simulated", "combined", outcome, "", 30.0, WHEN))
+            answers.append(Answer(edit.edit_id, person, "simulated", "together", outcome, "", 30.0, WHEN))
+            # Who only rates has not looked for flaws, and is in no share of those who did.
+            rater = f"only rates {place}"
+            answers.append(Answer(edit.edit_id, rater, "simulated", "ratings", "answered", "", 9.0, WHEN))
             score = 2.0 if kinds else 4.0 + (number + place) % 2
             ratings += [
                 Rating(edit.edit_id, person, "simulated", name, score, 1, 5, "s", number, 30.0, WHEN)
