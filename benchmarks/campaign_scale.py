@@ -1,0 +1,106 @@
+"""A campaign's push, answers and pull beside the server's own export.
+
+`python benchmarks/campaign_scale.py OUT [--edits 5000] [--at-once 1]`
+
+Ten simulated people answer every edit on the screen with ratings and regions, through the embedded Label Studio.
+Printed are the times of push and pull, and pull as a ratio to the server's own JSON export of the same projects in the
+same run; the peak memory of the pull; and what N people at the same time (`--at-once N`) lost, doubled or got too much.
+"""
+
+import argparse
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from annotation import campaign, collect, server, simulate
+from annotation.client import Client, connect
+from annotation.projects import Projects
+from editfhf import console
+from editfhf.workspace import Workspace
+from tests.factories import make_workspace
+
+EDITS_A_PHOTO = 4  # of `make_workspace`
+PEOPLE = 10
+
+
+def main(out: Path, edits: int, at_once: int) -> None:
+    workspace = _workspace(out, edits)
+    server.serve(workspace, console.note)
+    try:
+        client = connect(workspace)
+        rows = [_timed("push", lambda: campaign.push(workspace, client).tasks)]
+        rows.append(_timed(f"answers, {at_once} at once", lambda: _answers(workspace, client, at_once)))
+        rows.append(_timed("the server's export", lambda: _export(workspace, client)))
+        rows.append(_timed("pull", lambda: _pull_in_a_process(workspace)))
+        rows.append(_timed("pull again, nothing changed", lambda: len(collect.pull(workspace, client).changed)))
+        console.show([*rows, {"what": "pull / export", "seconds": round(rows[3]["seconds"] / rows[2]["seconds"], 2)}])
+        console.show(_exactness(workspace))
+    finally:
+        server.stop(workspace)
+
+
+def _workspace(out: Path, edits: int) -> Workspace:
+    root = out / f"campaign-{edits}"
+    if not root.is_dir():
+        make_workspace(root, n_sources=-(-edits // EDITS_A_PHOTO))
+    (root / "editfhf.yaml").write_text(
+        f"annotation:\n  screens: [together]\n  drawers_per_edit: {PEOPLE}\n  checks: 0.0\n  repeats: 0.0\n"
+    )
+    shutil.rmtree(root / "annotation", ignore_errors=True)  # a server and a campaign of its own in each run
+    shutil.rmtree(root / "tables" / "answers.parquet", ignore_errors=True)
+    return Workspace.open(root)
+
+
+def _answers(workspace: Workspace, client: Client, at_once: int) -> int:
+    return simulate.simulate(workspace, client, annotators=PEOPLE if at_once == 1 else at_once, at_once=at_once).answers
+
+
+def _export(workspace: Workspace, client: Client) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        sizes = []
+        for project in Projects(workspace, client).known.values():
+            path = Path(folder) / f"{project}.json"
+            client.export(project, path)
+            sizes.append(path.stat().st_size)
+        return sum(sizes)
+
+
+def _pull_in_a_process(workspace: Workspace) -> int:
+    """As a user pulls; its peak memory in MB."""
+    command = [sys.executable, "-m", "editfhf", "annotate", "pull", "-w", str(workspace.root), "--json"]
+    subprocess.run(command, check=True, capture_output=True)
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+
+
+def _timed(what: str, work: object) -> dict[str, object]:
+    start = time.perf_counter()
+    result = work()  # type: ignore[operator]
+    return {"what": what, "seconds": round(time.perf_counter() - start, 2), "result": result}
+
+
+def _exactness(workspace: Workspace) -> list[dict[str, object]]:
+    """What an assignment promises, counted on the server."""
+    tasks = campaign.tasks_on_server(workspace)
+    given = Counter(task["edit_id"] for task in tasks for _ in range(task["answers"]))
+    wanted = {edit.edit_id: PEOPLE for edit in workspace.edits()}
+    return [
+        {"promise": "answers lost", "broken": sum(max(0, n - given[edit]) for edit, n in wanted.items())},
+        {"promise": "answers too many", "broken": sum(max(0, given[edit] - n) for edit, n in wanted.items())},
+        {"promise": "tasks answered twice", "broken": sum(task["answers"] > 1 for task in tasks)},
+    ]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--edits", type=int, default=5000)
+    parser.add_argument("--at-once", type=int, default=1)
+    chosen = parser.parse_args()
+    main(chosen.out.expanduser().resolve(), chosen.edits, chosen.at_once)
