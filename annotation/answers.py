@@ -1,6 +1,7 @@
 """From Label Studio's annotations, which may hold anything, to records; what cannot be taken is refused, with why."""
 
 import math
+from collections.abc import Container
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ _PER_SOURCE_REGION = {interface.SOURCE_TYPE, interface.SOURCE_REASON}
 _KNOWN = {
     interface.POLYGONS, *_PER_REGION, interface.SOURCE_POLYGONS, *_PER_SOURCE_REGION, *interface.QUESTIONS,
     *interface.PLACELESS, *_PLACELESS_REASONS, interface.OUTCOME, interface.OUTCOME_REASON,
+    interface.VERDICT, interface.VERDICT_TYPE, interface.PREFERENCE,
 }  # fmt: skip
 # Flaw types that were called otherwise on an earlier screen: the old id → that of today.
 RENAMED: dict[str, str] = {}
@@ -63,14 +65,28 @@ class About:
     repeat: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a second person says of one region: whether it is a flaw, and then of which type ("" otherwise)."""
+
+    is_flaw: bool
+    flaw_type: str
+
+
 @dataclass(slots=True)
 class ParsedAnnotation:
-    """What an annotation says. `answer` is None when nothing of it could be taken."""
+    """What an annotation says. `answer` is None when nothing of it could be taken.
+
+    Attributes:
+        verdict: of the screen `verify`; preferred: of the screen `preference`: `first` (left), `second`, `tie`.
+    """
 
     answer: Answer | None = None
     ratings: list[Rating] = field(default_factory=list)
     regions: list[Region] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    verdict: Verdict | None = None
+    preferred: str = ""
 
 
 class _Outer(BaseModel):
@@ -158,6 +174,10 @@ class _Reader:
             if reason:
                 self.parsed.answer = self.answer("skipped" if skipped else "cannot_judge", reason)
             return self.parsed
+        if self._about.project_type == "verify":
+            self.parsed.verdict = self._try("verdict", self._read_verdict, items)
+        if self._about.project_type == "preference":
+            self.parsed.preferred = self._try("preference", self._read_preference, items) or ""
         if self._about.project_type in RATING_TYPES:
             for dimension in interface.QUESTIONS:
                 self._try(f"rating {dimension}", self._read_rating, dimension, items)
@@ -165,6 +185,8 @@ class _Reader:
         says_none = self._about.project_type == "regions" and outcome == interface.NO_FLAW
         if self._about.project_type == "regions" and not marked and not says_none:
             self._refuse("", "neither a flaw nor that there is none")
+        elif self.parsed.verdict or self.parsed.preferred:
+            self.parsed.answer = self.answer("answered")
         elif self.parsed.ratings or self.parsed.regions or says_none:
             # Who drew something that could not be read has still said that there is a flaw.
             looked = self._about.project_type not in REGION_TYPES
@@ -195,12 +217,26 @@ class _Reader:
         return bool(polygons or in_photo or any(item.from_name in interface.PLACELESS for item in items))
 
     def _read_outcome(self, items: list[_Item]) -> str:
-        chosen = [
-            name for item in _named(items, interface.OUTCOME) for name in _Choice.model_validate(item.value).choices
-        ]
-        if len(set(chosen)) > 1 or any(name not in interface.OUTCOMES for name in chosen):
-            raise BadInput(f"{', '.join(chosen)[:80]!r} is no outcome")
-        return chosen[0] if chosen else ""
+        return _one_of(_named(items, interface.OUTCOME), interface.OUTCOMES, "outcome")
+
+    def _read_verdict(self, items: list[_Item]) -> Verdict:
+        said = _one_of(_named(items, interface.VERDICT), interface.VERDICTS, "verdict")
+        if not said:
+            raise BadInput("the verdict is missing")
+        if said == interface.NO_FLAW:  # a type that was chosen before is no longer on the screen
+            return Verdict(False, "")
+        chosen = _chosen(_named(items, interface.VERDICT_TYPE))
+        if len(chosen) != 1:
+            raise BadInput("the flaw type is missing" if not chosen else "it has more than one flaw type")
+        if chosen[0] not in FLAWS:
+            raise BadInput(f"{chosen[0][:80]!r} is no flaw type")
+        return Verdict(True, chosen[0])
+
+    def _read_preference(self, items: list[_Item]) -> str:
+        said = _one_of(_named(items, interface.PREFERENCE), interface.PREFERENCES, "preference")
+        if not said:
+            raise BadInput("the preference is missing")
+        return said
 
     def _known_items(self, result: list[Any]) -> list[_Item]:
         items = []
@@ -301,13 +337,27 @@ class _Reader:
         self.parsed.refusals.append(Refusal(part, reason))
 
 
+def _one_of(items: list[_Item], known: Container[str], what: str) -> str:
+    """The one thing chosen, "" for nothing. Raises BadInput for several that differ, and for what is not known."""
+    chosen = [name for item in items for name in _Choice.model_validate(item.value).choices]
+    if len(set(chosen)) > 1 or any(name not in known for name in chosen):
+        raise BadInput(f"{', '.join(chosen)[:80]!r} is no {what}")
+    return chosen[0] if chosen else ""
+
+
+def _chosen(items: list[_Item]) -> list[str]:
+    """The flaw types chosen, by their names of today, each once."""
+    chosen = [RENAMED.get(name, name) for item in items for name in _Choice.model_validate(item.value).choices]
+    return list(dict.fromkeys(chosen))
+
+
 def _flaw_types(items: list[_Item], kind: str) -> list[str]:
     """The flaw types chosen, each once. Raises BadInput for one that this kind of region does not have."""
-    chosen = [RENAMED.get(name, name) for item in items for name in _Choice.model_validate(item.value).choices]
+    chosen = _chosen(items)
     for name in chosen:
         if name not in FLAWS or FLAWS[name].kind != kind:
             raise BadInput(f"{name[:80]!r} is no flaw type of kind {interface.KIND_LABELS[kind]!r}")
-    return list(dict.fromkeys(chosen))
+    return chosen
 
 
 def _one_flaw_type(items: list[_Item], kind: str) -> str:

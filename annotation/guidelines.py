@@ -1,31 +1,50 @@
 """What people read before they begin: Label Studio shows it as the project's instructions."""
 
+from collections.abc import Callable
 from html import escape
 
-from annotation.interface import KIND_LABELS, QUESTIONS
-from editfhf.flaws import FLAWS
+from annotation.examples import EXAMPLES, PLATE, PLATE_NUMBER, file_of
+from annotation.interface import KIND_LABELS, OUTCOMES, QUESTIONS
+from editfhf.flaws import FLAWS, flaw_types_of
 from editfhf.schema import RATING_TYPES, REGION_KINDS, REGION_TYPES
 
 CONSENT = (
     "You take part of your own will and may stop at any time. Your answers are stored under a name that tells nothing "
-    "of you, and may be published so. You may ask for them to be removed."
+    "of you, and may be published so. You may ask for them to be removed. By labelling the first image you agree."
 )
 EYES = (
-    "Sit an arm's length from a screen of 13 inches or more, in even light, with your glasses on if you wear any. If "
-    "you know that you see colours otherwise than most people, say so to whoever runs this campaign before you begin."
+    "Sit an arm's length from a screen of 13 inches or more, in even light, with your glasses on if you wear any: you "
+    "should read this text there without effort."
+)
+COLOURS = "If you know that you see colours otherwise than most people, say so to whoever runs this campaign."
+_PLATE_QUESTION = "Which number do the dots show? The answer stands at the end of this text."
+_PLATE_ANSWER = (
+    f"The dots at the top show a {PLATE_NUMBER}. If you read something else, say so to whoever runs this campaign "
+    "before you begin; it is no medical test."
 )
 
 
-def guidelines(project_type: str) -> str:
-    """HTML for one kind of screen, with every flaw type where flaws are drawn."""
-    parts = [_section("Before you begin", f"<p>{escape(CONSENT)}</p><p>{escape(EYES)}</p>")]
+def guidelines(project_type: str, url_of: Callable[[str], str] | None = None) -> str:
+    """HTML for one kind of screen; with every flaw type where flaws are drawn or judged.
+
+    Args:
+        url_of: the address of a file that `annotation.examples.write_examples` wrote, by its name; Label Studio shows
+            served pictures only, none that is written into the text. Without it there are none.
+    """
+    parts = [_section("Before you begin", _before(url_of))]
     if project_type in RATING_TYPES:
         questions = "".join(f"<li>{escape(question)}</li>" for question in QUESTIONS.values())
         first = "The photo appears when you have rated the image by itself." if project_type == "ratings" else ""
         parts.append(_section("Rate", f"<p>Three questions, five grades each. {first}</p><ol>{questions}</ol>"))
     if project_type in REGION_TYPES:
-        parts.append(_section("Mark", _HOW_TO_MARK + "".join(_flaws_of(kind) for kind in REGION_KINDS)))
+        parts.append(_section("Mark", _HOW_TO_MARK + _flaws(url_of)))
+    if project_type == "verify":
+        parts.append(_section("Is it a flaw?", _HOW_TO_VERIFY + _flaws(url_of)))
+    if project_type == "preference":
+        parts.append(_section("Which is better?", _HOW_TO_PREFER))
     parts.append(_section("If you cannot", f"<p>{escape(_ELSE)}</p>"))
+    if url_of is not None:
+        parts.append(_section("The dots", f"<p>{escape(_PLATE_ANSWER)}</p>"))
     return "".join(parts)
 
 
@@ -34,19 +53,48 @@ _HOW_TO_MARK = (
     "say in your own words what is wrong there. What has no place goes into the panel below the images. An image "
     "without a flaw is an answer, too.</p>"
 )
+_HOW_TO_VERIFY = (
+    "<p>Somebody has outlined a place in the edited image. Say whether there is a flaw within, and which. Outlines may "
+    "be wrong: trust your own eyes.</p>"
+)
+_HOW_TO_PREFER = (
+    "<p>Left and right are two edits of the photo between them. Say which you would rather have been given for the "
+    "instruction: think of how it looks, of what was asked, and of what should have stayed. Say that both are "
+    "alike only when you cannot tell.</p>"
+)
 _ELSE = (
-    "Choose “I cannot judge this” and say why, or “Distressing: skip” for a picture that you do not want to look at. "
-    "After half an hour, take a break."
+    f"Choose “{OUTCOMES['cannot_judge']}” and say why, or “{OUTCOMES['distressing']}” for a picture that you do not "
+    "want to look at. Each choice has a key, which stands beside it. Fold the panel on the right away to make the "
+    "images larger. After half an hour, take a break."
 )
 
 
-def _flaws_of(kind: str) -> str:
-    rows = "".join(
-        f"<li><b>{escape(flaw.id.replace('_', ' '))}</b>: {escape(flaw.description)}</li>"
-        for flaw in FLAWS.values()
-        if flaw.kind == kind
+def _before(url_of: Callable[[str], str] | None) -> str:
+    text = f"<p>{escape(CONSENT)}</p><p>{escape(EYES)}</p>"
+    if url_of is None:
+        return f"{text}<p>{escape(COLOURS)}</p>"
+    return f"{text}<p>{_picture(url_of, PLATE, 'coloured dots')}</p><p>{escape(_PLATE_QUESTION)}</p>"
+
+
+def _flaws(url_of: Callable[[str], str] | None) -> str:
+    lead = "" if url_of is None else "<p>Left the photo, right the edit.</p>"
+    return lead + "".join(
+        f"<h4>{escape(KIND_LABELS[kind])}</h4><ul>{''.join(_flaw(name, url_of) for name in flaw_types_of(kind))}</ul>"
+        for kind in REGION_KINDS
     )
-    return f"<h4>{escape(KIND_LABELS[kind])}</h4><ul>{rows}</ul>"
+
+
+def _flaw(name: str, url_of: Callable[[str], str] | None) -> str:
+    words = f"<b>{escape(name.replace('_', ' '))}</b>: {escape(FLAWS[name].description)}"
+    example = EXAMPLES.get(name)
+    if url_of is None or example is None:
+        return f"<li>{words}</li>"
+    asked = escape(f"“{example.asked}”")
+    return f"<li><p>{words}</p><p>{_picture(url_of, name, asked)}<br/>{asked}</p></li>"
+
+
+def _picture(url_of: Callable[[str], str], name: str, said: str) -> str:
+    return f'<img src="{escape(url_of(file_of(name)))}" alt="{said}"/>'
 
 
 def _section(title: str, body: str) -> str:

@@ -23,6 +23,27 @@ def no_flaw_item() -> dict[str, Any]:
     return choice_item(interface.OUTCOME, interface.OUTCOME, [interface.NO_FLAW])
 
 
+def cannot_judge_items(reason: str) -> list[dict[str, Any]]:
+    """That the person cannot judge what is shown, and why."""
+    return [
+        choice_item(interface.OUTCOME, interface.OUTCOME, [interface.CANNOT_JUDGE]),
+        _text_item(interface.OUTCOME_REASON, interface.OUTCOME_REASON, reason, "manual"),
+    ]
+
+
+def verdict_items(flaw_type: str | None) -> list[dict[str, Any]]:
+    """What a second person says of a region: its flaw type, or None: it is not a flaw."""
+    verdict = interface.FLAW if flaw_type else interface.NO_FLAW
+    said = [choice_item(interface.VERDICT, interface.VERDICT, [verdict])]
+    return [*said, choice_item(interface.VERDICT_TYPE, interface.VERDICT_TYPE, [flaw_type])] if flaw_type else said
+
+
+def preference_item(choice: str) -> dict[str, Any]:
+    """Which of two edits is better: `first` (left), `second` or `tie`."""
+    item = choice_item(interface.PREFERENCE, interface.PREFERENCE, [choice])
+    return item | {"to_name": interface.FIRST}
+
+
 def region_items(
     region: str, kind: str, flaw_type: str, reason: str, outline: Ring, size: tuple[int, int], origin: Origin = "manual"
 ) -> list[dict[str, Any]]:

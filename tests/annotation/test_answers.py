@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from annotation import answers
 from annotation.answers import About, ParsedAnnotation, author_of, parse_annotation
 from annotation.interface import GRADES
+from annotation.screens import SCREENS
 from editfhf.flaws import FLAWS
 from editfhf.geometry import to_shape
 from editfhf.schema import DIMENSIONS, to_table
@@ -32,7 +33,7 @@ ANYTHING = st.recursive(
 NAMES = st.sampled_from(
     ["flaw", "artifact_type", "editing_failure_type", "reason", "whole_artifact", "whole_artifact_reason",
      "missing_editing_failure", "flaw_in_photo", "photo_type", "photo_reason", "outcome", "outcome_reason",
-     *DIMENSIONS]
+     "verdict", "verdict_type", "preference", *DIMENSIONS]
 )  # fmt: skip
 ITEMS = st.fixed_dictionaries(
     {
@@ -44,7 +45,16 @@ ITEMS = st.fixed_dictionaries(
                 | ANYTHING,
                 "polygonlabels": st.just(["Artifact"]) | st.lists(TEXT, max_size=2) | ANYTHING,
                 "choices": st.sampled_from(
-                    [["texture_noise"], ["not_edited"], ["3 Fair"], ["no_flaw"], ["cannot_judge"], []]
+                    [
+                        ["texture_noise"],
+                        ["not_edited"],
+                        ["3 Fair"],
+                        ["no_flaw"],
+                        ["cannot_judge"],
+                        ["flaw"],
+                        ["first"],
+                        [],
+                    ]
                 )
                 | ANYTHING,
                 "text": st.lists(TEXT, max_size=2) | ANYTHING,
@@ -213,7 +223,7 @@ def test_no_flaw_does_not_stand_for_missing_ratings(project_type):
     assert parsed.answer is None
 
 
-@pytest.mark.parametrize("project_type", ["ratings", "regions", "together"])
+@pytest.mark.parametrize("project_type", list(SCREENS))
 def test_who_cannot_judge_says_why_and_has_judged_nothing(project_type):
     parsed = parse([*ratings(), *region(), *outcome("cannot_judge", " too\n dark ")], project_type)
     assert (parsed.answer.outcome, parsed.answer.reason) == ("cannot_judge", "too dark")
@@ -223,7 +233,7 @@ def test_who_cannot_judge_says_why_and_has_judged_nothing(project_type):
     assert "reason is missing" in reasons(without)
 
 
-@pytest.mark.parametrize("project_type", ["ratings", "regions", "together"])
+@pytest.mark.parametrize("project_type", list(SCREENS))
 def test_what_distresses_is_skipped_without_a_question(project_type):
     parsed = parse([*ratings(), *outcome("distressing")], project_type)
     assert (parsed.answer.outcome, parsed.answer.reason) == ("skipped", "distressing")
@@ -271,6 +281,46 @@ def test_a_flaw_type_of_an_earlier_screen_gets_its_name_of_today(monkeypatch):
     assert [one.flaw_type for one in placed.regions] == ["texture_noise"]
 
 
+def test_a_second_person_says_whether_a_region_is_a_flaw_and_which():
+    parsed = parse([choice("verdict", "flaw"), choice("verdict_type", "not_edited")], "verify")
+    assert (parsed.verdict, parsed.answer.outcome) == (answers.Verdict(True, "not_edited"), "answered")
+    parsed = parse([choice("verdict", "no_flaw"), choice("verdict_type", "not_edited")], "verify")
+    assert (parsed.verdict, parsed.refusals) == (answers.Verdict(False, ""), [])
+    assert parse([choice("verdict", "flaw"), choice("verdict_type", "not_edited")], "regions").verdict is None
+
+
+@pytest.mark.parametrize(
+    ("items", "reason"),
+    [
+        ([choice("verdict_type", "not_edited")], "verdict is missing"),
+        ([choice("verdict", "perhaps")], "'perhaps' is no verdict"),
+        ([choice("verdict", "flaw"), choice("verdict", "no_flaw")], "is no verdict"),
+        ([choice("verdict", "flaw")], "flaw type is missing"),
+        ([choice("verdict", "flaw"), choice("verdict_type", "ugly")], "'ugly' is no flaw type"),
+        ([choice("verdict", "flaw"), choice("verdict_type", "not_edited", "blur_or_ghosting")], "more than one"),
+    ],
+)
+def test_half_a_verdict_is_none(items, reason):
+    parsed = parse(items, "verify")
+    assert reason in reasons(parsed)
+    assert (parsed.verdict, parsed.answer) == (None, None)
+
+
+@pytest.mark.parametrize("side", ["first", "second", "tie"])
+def test_which_of_two_edits_is_better_arrives(side):
+    parsed = parse([choice("preference", side)], "preference")
+    assert (parsed.preferred, parsed.answer.outcome, parsed.refusals) == (side, "answered", [])
+
+
+@pytest.mark.parametrize(
+    "items", [[choice("preference", "left")], [choice("preference", "first", "second")], ratings()]
+)
+def test_a_preference_that_is_none_is_refused(items):
+    parsed = parse(items, "preference")
+    assert [refusal.part for refusal in parsed.refusals] == ["preference"]
+    assert (parsed.preferred, parsed.answer, parsed.ratings) == ("", None, [])
+
+
 def test_a_region_drawn_by_a_model_first_says_so():
     items = region()
     items[0]["origin"] = "prediction-changed"
@@ -282,7 +332,7 @@ def test_a_region_drawn_by_a_model_first_says_so():
     | st.builds(lambda result: annotation(result), st.lists(ITEMS | ANYTHING, max_size=5))
     | st.builds(lambda changes: annotation([*ratings(), *region()]) | changes, st.dictionaries(TEXT, ANYTHING))
     | st.builds(lambda when: annotation(ratings(), created_at=when), ANYTHING),
-    project_type=st.sampled_from(["ratings", "regions", "together"]),
+    project_type=st.sampled_from(list(SCREENS)),
 )
 def test_any_json_is_either_taken_or_refused_with_a_reason(anything, project_type):
     author_of(anything)
@@ -298,8 +348,12 @@ def test_any_json_is_either_taken_or_refused_with_a_reason(anything, project_typ
     if parsed.answer is None or parsed.answer.outcome in ("skipped", "cannot_judge"):
         assert not parsed.ratings
         assert not parsed.regions
-    elif project_type == "ratings":
-        assert parsed.ratings
+        assert not parsed.verdict
+        assert not parsed.preferred
+    else:
+        assert project_type != "ratings" or parsed.ratings
+        assert project_type != "verify" or parsed.verdict
+        assert project_type != "preference" or parsed.preferred
     to_table("regions", parsed.regions)
     to_table("ratings", parsed.ratings)
     for refusal in parsed.refusals:
