@@ -171,7 +171,7 @@ def pull(
     if counts.altered:
         console.note(
             f"The labelling screen of project {', '.join(map(str, counts.altered))} was changed on the server by hand: "
-            "answers were read as far as they fit; `editfhf annotate push --screens` restores it."
+            "answers were read as far as they fit; `editfhf annotate push` restores it."
         )
 
 

@@ -69,7 +69,8 @@ class Projects:
             project = self._client.create_project(self._title_of(place), screen.label_config, overlap, guidelines)
             self.known[place] = project
             self._note_screen(project, screen.version)
-        elif (known := self.screens.get(project)) is None or known[-1].version != screen.version:
+        elif self._client.project_state(project)["label_config"].strip() != screen.label_config.strip():
+            # The taxonomy has changed, or somebody changed the screen on the server.
             self._client.update_project(project, label_config=screen.label_config)
             self._note_screen(project, screen.version)
         self._client.serve_folder(project, folder)

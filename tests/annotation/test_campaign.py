@@ -268,8 +268,10 @@ def test_edits_of_one_photo_lie_apart_in_everybodys_order(workspace, client):
         assert alike <= 2  # of four edits each of two photos: spread, they alternate but for the seams
 
 
-def test_a_screen_changed_by_hand_on_the_server_is_said(workspace, client):
+def test_a_screen_changed_by_hand_on_the_server_is_said_and_the_next_push_restores_it(workspace, client):
     campaign.push(workspace, client)
     project = only_project(workspace, client)
     client.update_project(project, label_config='<View><Text name="t" value="$instruction"/></View>')
     assert collect.pull(workspace, client).altered == [project]
+    campaign.push(workspace, client)
+    assert client.project_state(project)["label_config"].strip() == SCREENS["together"].label_config.strip()
