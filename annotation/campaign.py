@@ -8,6 +8,7 @@ from typing import Any
 
 from annotation.checks import SORTS_OF, Check, make_checks, read_checks
 from annotation.client import Client, ServerTask
+from annotation.examples import write_examples
 from annotation.guidelines import guidelines
 from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of
 from annotation.pseudonyms import Pseudonyms
@@ -18,7 +19,7 @@ from editfhf.errors import BadInput
 from editfhf.schema import Assignment, Edit
 from editfhf.workspace import Workspace
 
-CHECKS_FOLDER = "checks"
+CHECKS_FOLDER, EXAMPLES_FOLDER = "checks", "examples"
 MOST_CHECKS = 40  # made for one kind of screen: each takes the disk of two photos
 
 
@@ -216,7 +217,12 @@ def _ensure(workspace: Workspace, projects: Projects, place: Place, images: Publ
     overlap = 1
     if place.number == EVERYBODY:
         overlap = settings.raters_per_edit if place.project_type == "ratings" else settings.drawers_per_edit
-    return projects.ensure(place, overlap, guidelines(place.project_type), images.folder)
+    folder = workspace.annotation_dir / EXAMPLES_FOLDER
+    write_examples(folder)
+    text = guidelines(
+        place.project_type, lambda name: images.address((folder / name).relative_to(workspace.root).as_posix())
+    )
+    return projects.ensure(place, overlap, text, images.folder)
 
 
 class _Shown:
