@@ -27,15 +27,17 @@ _PLATE_ANSWER = (
 def guidelines(project_type: str, url_of: Callable[[str], str] | None = None) -> str:
     """HTML for one kind of screen; with every flaw type where flaws are drawn or judged.
 
+    Label Studio takes away styles, and shows neither margins nor list marks: empty lines and marks are written out.
+
     Args:
         url_of: the address of a file that `annotation.examples.write_examples` wrote, by its name; Label Studio shows
             served pictures only, none that is written into the text. Without it there are none.
     """
     parts = [_section("Before you begin", _before(url_of))]
     if project_type in RATING_TYPES:
-        questions = "".join(f"<li>{escape(question)}</li>" for question in QUESTIONS.values())
+        questions = "".join(f"<p>{n}. {escape(question)}</p>" for n, question in enumerate(QUESTIONS.values(), start=1))
         first = "The photo appears when you have rated the image by itself." if project_type == "ratings" else ""
-        parts.append(_section("Rate", f"<p>Three questions, five grades each. {first}</p><ol>{questions}</ol>"))
+        parts.append(_section("Rate", f"<p>Three questions, five grades each. {first}</p>{questions}"))
     if project_type in REGION_TYPES:
         parts.append(_section("Mark", _HOW_TO_MARK + _flaws(url_of)))
     if project_type == "verify":
@@ -45,7 +47,7 @@ def guidelines(project_type: str, url_of: Callable[[str], str] | None = None) ->
     parts.append(_section("If you cannot", f"<p>{escape(_ELSE)}</p>"))
     if url_of is not None:
         parts.append(_section("The dots", f"<p>{escape(_PLATE_ANSWER)}</p>"))
-    return "".join(parts)
+    return "<br/>".join(parts)
 
 
 _HOW_TO_MARK = (
@@ -70,7 +72,7 @@ _ELSE = (
 
 
 def _before(url_of: Callable[[str], str] | None) -> str:
-    text = f"<p>{escape(CONSENT)}</p><p>{escape(EYES)}</p>"
+    text = f"<p>{escape(CONSENT)}</p><br/><p>{escape(EYES)}</p>"
     if url_of is None:
         return f"{text}<p>{escape(COLOURS)}</p>"
     return f"{text}<p>{_picture(url_of, PLATE, 'coloured dots')}</p><p>{escape(_PLATE_QUESTION)}</p>"
@@ -79,7 +81,7 @@ def _before(url_of: Callable[[str], str] | None) -> str:
 def _flaws(url_of: Callable[[str], str] | None) -> str:
     lead = "" if url_of is None else "<p>Left the photo, right the edit.</p>"
     return lead + "".join(
-        f"<h4>{escape(KIND_LABELS[kind])}</h4><ul>{''.join(_flaw(name, url_of) for name in flaw_types_of(kind))}</ul>"
+        f"<br/><h4>{escape(KIND_LABELS[kind])}</h4>{''.join(_flaw(name, url_of) for name in flaw_types_of(kind))}"
         for kind in REGION_KINDS
     )
 
@@ -88,9 +90,9 @@ def _flaw(name: str, url_of: Callable[[str], str] | None) -> str:
     words = f"<b>{escape(name.replace('_', ' '))}</b>: {escape(FLAWS[name].description)}"
     example = EXAMPLES.get(name)
     if url_of is None or example is None:
-        return f"<li>{words}</li>"
+        return f"<p>• {words}</p>"
     asked = escape(f"“{example.asked}”")
-    return f"<li><p>{words}</p><p>{_picture(url_of, name, asked)}<br/>{asked}</p></li>"
+    return f"<p>• {words}</p><p>{_picture(url_of, name, asked)}<br/>{asked}</p>"
 
 
 def _picture(url_of: Callable[[str], str], name: str, said: str) -> str:
