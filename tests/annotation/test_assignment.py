@@ -1,8 +1,12 @@
 from collections import Counter, defaultdict
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_flow
 
 from annotation.assignment import REPEAT_AFTER, Thing, assign, item_id, spread, with_checks_and_repeats
 from editfhf.errors import BadInput
@@ -165,6 +169,63 @@ def test_fewer_people_than_a_thing_needs_is_bad_input_but_who_has_left_counts_wh
     assert {len(those) for those in raters_in(assign(things, people_of(2), 3, 0, done)).values()} == {2}
 
 
+def least_greatest_load(need, people, done) -> int:
+    """The smallest number that nobody has to exceed, by a maximum flow: source → thing → person → sink."""
+    things = sorted(need)
+    nodes = 2 + len(things) + len(people)
+    for most in range(len(things) + 1):
+        capacity = np.zeros((nodes, nodes), np.int32)
+        for row, thing in enumerate(things, start=2):
+            capacity[0, row] = need[thing]
+            for column, person in enumerate(people, start=2 + len(things)):
+                capacity[row, column] = (thing, person) not in done
+                capacity[column, 1] = most
+        if maximum_flow(csr_array(capacity), 0, 1).flow_value == sum(need.values()):
+            return most
+    raise AssertionError("cannot be shared out")
+
+
+@settings(max_examples=60, deadline=None)
+@given(campaigns(), st.data())
+def test_nobody_has_more_than_the_fairest_share_that_there_is(campaign, data):
+    things, people, raters, seed = campaign
+    before = assign(things, people, raters, seed)
+    did = {person: data.draw(st.integers(0, len(ids))) for person, ids in before.items()}
+    done = {(thing, person) for person, ids in before.items() for thing in ids[: did[person]]}
+    kept = data.draw(st.sampled_from([None, {person: ids[did[person] :] for person, ids in before.items()}]))
+    now = [*people, *data.draw(st.sampled_from([[], ["new"]]))]
+    need = {thing.id: raters - sum(one == thing.id for one, _ in done) for thing in things}
+    assert loads_of(assign(things, now, raters, seed, done, kept))[-1] == least_greatest_load(need, now, done)
+
+
+@settings(max_examples=60, deadline=None)
+@given(campaigns(), st.data())
+def test_what_was_made_even_once_does_not_move_again(campaign, data):
+    things, people, raters, seed = campaign
+    ids = [thing.id for thing in things]
+    done = data.draw(st.sets(st.tuples(st.sampled_from(ids), st.sampled_from(people))))
+    kept = {person: data.draw(st.lists(st.sampled_from(ids), unique=True)) for person in people}
+    once = assign(things, people, raters, seed, done, kept)
+    assert assign(things, people, raters, seed, done, once) == once
+
+
+@settings(max_examples=60, deadline=None)
+@given(campaigns(), st.data())
+def test_no_more_moves_than_the_shares_of_newcomers_ask_for(campaign, data):
+    things, people, raters, seed = campaign
+    before = assign(things, people, raters, seed)
+    gone = data.draw(st.sets(st.sampled_from(people), max_size=len(people) - raters))
+    stay = [person for person in people if person not in gone]
+    now = [*stay, *(f"new {i}" for i in range(data.draw(st.integers(0, 3))))]
+    after = assign(things, now, raters, seed, (), before)
+    moved = sum(len(set(before[person]) - set(after[person])) for person in stay)
+    share, spare = divmod(len(things) * raters, len(now))
+    # Of those with more than an even share as many keep one more as it does not divide by.
+    fewest = sum(max(0, len(before[person]) - share) for person in stay)
+    fewest -= min(spare, sum(len(before[person]) > share for person in stay))
+    assert moved == fewest
+
+
 @pytest.mark.parametrize(("people", "raters", "models"), [(6, 2, 3), (10, 3, 4), (5, 4, 2)])
 def test_each_person_sees_every_model_about_equally_often(people, raters, models):
     things = things_of(120, models)
@@ -173,6 +234,23 @@ def test_each_person_sees_every_model_about_equally_often(people, raters, models
         seen = Counter(model_of[thing] for thing in ids)
         assert len(seen) == models
         assert max(seen.values()) - min(seen.values()) <= 0.25 * len(ids) / models
+
+
+def test_models_and_tasks_are_shared_out_in_proportion_and_newcomers_get_their_part():
+    things = [Thing(f"{i:04}", f"photo {i // 12}", f"model {i % 12}", f"task {i // 12 % 10}") for i in range(1200)]
+    model_of, task_of = ({thing.id: getattr(thing, name) for thing in things} for name in ("model", "task"))
+    people = people_of(20)
+    before = assign(things, people, 5, 1)
+    done = {(thing, person) for person, ids in before.items() for thing in ids[:100]}
+    kept = {person: ids[100:] for person, ids in before.items()}
+    after = assign(things, [*people, "new"], 5, 1, done, kept)
+    seen = {person: [*before[person][:100], *after[person]] for person in people}
+    for ids in (*before.values(), *seen.values(), after["new"]):
+        for of_thing in (model_of, task_of):
+            counts = Counter(of_thing[thing] for thing in ids)
+            even = len(ids) / len(set(of_thing.values()))
+            assert len(counts) == len(set(of_thing.values()))
+            assert all(abs(count - even) <= 3 for count in counts.values())
 
 
 @given(st.integers(1, 12), st.integers(1, 8), st.integers(0, 99))
@@ -185,6 +263,35 @@ def test_of_the_edits_of_a_photo_one_lies_in_each_part_of_the_whole(photos, of_e
     for part in range(of_each):
         inside = order[part * photos : (part + 1) * photos]
         assert len({photo_of[thing] for thing in inside}) == photos
+
+
+def steps_between(order, photo_of) -> dict[str, list[int]]:
+    """Photo → from each of its edits to the next, how many steps."""
+    places = defaultdict(list)
+    for place, thing in enumerate(order):
+        places[photo_of[thing]].append(place)
+    return {photo: [later - place for place, later in pairwise(those)] for photo, those in places.items()}
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=40), st.integers(0, 99))
+def test_edits_of_a_photo_are_as_far_apart_as_promised(counts, seed):
+    things = [Thing(f"{p} {i}", f"photo {p}", "m", "t") for p, count in enumerate(counts) for i in range(count)]
+    photos_with = Counter(counts)
+    steps = steps_between(spread(things, seed, "somebody"), {thing.id: thing.photo for thing in things})
+    for photo, count in enumerate(counts):
+        others = sum(max(0, k * n // count - 1) for k, n in photos_with.items() if k != count)
+        assert all(step >= photos_with[count] + others for step in steps[f"photo {photo}"])
+
+
+def test_what_was_looked_at_lately_comes_late():
+    things = things_of(60, of_a_photo=3)
+    lately = [f"photo {i}" for i in range(5)]
+    for seed in range(50):
+        order = spread(things, seed, "somebody", ["photo 19", *["other"] * 30, *lately])
+        photos = [f"photo {int(one.removeprefix('thing ')) // 3}" for one in order]
+        first = {photo: photos.index(photo) for photo in lately}
+        # Alone each photo would come first within 20; these were seen up to 5 steps before.
+        assert min(first.values()) >= 8
 
 
 def test_each_person_and_each_seed_has_an_order_of_its_own():
@@ -226,6 +333,36 @@ def test_what_is_mixed_in_leaves_the_edits_in_their_order(n, n_checks, checks, r
         elif role == "repeat":
             # Counted from the first showing, itself included.
             assert edits_before - shown_after[thing] >= min(REPEAT_AFTER, n // 2)
+
+
+@given(
+    n=st.integers(40, 150), more=st.integers(1, 100), checks=st.floats(0, 0.4), repeats=st.floats(0, 0.4),
+    seed=st.integers(0, 2**64),
+)  # fmt: skip
+def test_what_is_at_the_front_stays_when_the_order_grows(n, more, checks, repeats, seed):
+    order, known = [f"edit {i}" for i in range(n + more)], [f"check {i}" for i in range(200)]
+    short = with_checks_and_repeats(order[:n], known, checks, repeats, 2, seed)
+    long = with_checks_and_repeats(order, known, checks, repeats, 2, seed)
+    assert long[: len(short)] == short
+
+
+def test_no_period_tells_a_check_or_a_repeat():
+    """The gaps between two of a kind spread as widely as those of a random place in each stretch do."""
+    order, known = [f"edit {i}" for i in range(2000)], [f"check {i}" for i in range(200)]
+    mixed = with_checks_and_repeats(order, known, 0.05, 0.05, 0, 7)
+    for role in ("check", "repeat"):
+        places = [place for place, (_, one) in enumerate(mixed) if one == role]
+        gaps = np.diff(places)
+        assert len(places) == pytest.approx(0.05 * len(mixed), rel=0.05)
+        # The difference of two numbers out of 0..1 has a standard deviation of √(1/6), in stretches.
+        assert gaps.std() / gaps.mean() == pytest.approx(np.sqrt(1 / 6), abs=0.1)
+        shares = [sum(place // (len(mixed) // 4) == quarter for place in places) for quarter in range(4)]
+        assert max(shares) - min(shares) <= 4
+
+
+def test_shares_that_leave_no_room_for_edits_are_bad_input():
+    with pytest.raises(BadInput, match="no room for edits"):
+        with_checks_and_repeats(["edit"], ["check"], 0.5, 0.5, 0, 0)
 
 
 def test_shares_hold_over_many_short_lists():
