@@ -73,3 +73,37 @@ def test_a_workspace_is_planned_for_its_made_edits_at_the_pace_of_its_people(tmp
     ratings, regions = plan_workspace(workspace, n_edits=10)
     assert (ratings.of_edits, ratings.seconds, ratings.measured) == (150, 11.0, True)
     assert (regions.seconds, regions.measured) == (120.0, False)
+
+
+def test_the_pace_of_simulated_people_and_of_those_set_aside_is_nobodys(tmp_path):
+    workspace = make_workspace(tmp_path, n_sources=3)
+    person = Answer("edit", "a", "human", "ratings", "answered", "", 20.0, "2026-11-23T00:00:00+00:00")
+    simulated = replace(person, annotator="b", annotator_kind="simulated", lead_time_s=1.0)
+    hasty = replace(person, annotator="c", lead_time_s=1.0, screened=True)
+    workspace.write_table("answers", [simulated] * FEWEST_MEASURED + [hasty] * FEWEST_MEASURED)
+    assert not plan_workspace(workspace)[0].measured
+    workspace.write_table("answers", [simulated, hasty] * FEWEST_MEASURED + [person] * FEWEST_MEASURED)
+    assert (plan_workspace(workspace)[0].seconds, plan_workspace(workspace)[0].measured) == (20.0, True)
+
+
+@given(st.integers(1, 20_000), st.floats(0.5, 52), st.floats(0.5, 40))
+def test_so_many_people_are_done_in_time_and_one_fewer_are_not(n_edits, weeks, hours_a_week):
+    for plan in plan_campaign(n_edits, SETTINGS):
+        people = plan.people_for(weeks, hours_a_week)
+        assert people * weeks * hours_a_week >= plan.hours * (1 - 1e-9)
+        assert people == plan.people or (people - 1) * weeks * hours_a_week < plan.hours
+        assert people >= plan.people
+
+
+def test_no_time_is_bad_input():
+    (plan, _) = plan_campaign(100, SETTINGS)
+    with pytest.raises(BadInput, match="no time"):
+        plan.people_for(2, 0)
+
+
+def test_what_checks_and_repeats_take_is_said_and_may_not_be_all():
+    ratings, regions = plan_campaign(1000, SETTINGS)
+    assert ratings.overhead == pytest.approx(0.1, abs=1e-3)
+    assert regions.overhead == pytest.approx(0.05, abs=1e-3)
+    with pytest.raises(BadInput, match="no room for edits"):
+        plan_campaign(1000, SETTINGS.model_copy(update={"checks": 0.5, "repeats": 0.5}))
