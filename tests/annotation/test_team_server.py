@@ -186,3 +186,17 @@ def test_a_port_in_use_and_a_path_too_long_are_one_sentence(folder, tmp_path):
     long = team_server("start", tmp_path / ("x" * 100))
     assert (long.returncode, "too long a path" in long.stderr) == (2, True)
     start(folder, "--port", free_port())
+
+
+def test_the_back_up_of_docs_server_brings_back_what_was_deleted(client, folder, tmp_path):
+    project = client.create_project("In the dump", SCREEN, 1)
+    client.import_tasks(project, [{"data": {"text": "kept"}}])
+    tools = next(Path("/usr/lib/postgresql").glob("*/bin"))
+    environment = {"PGPASSWORD": (folder / "database.secret").read_text()}
+    common = ["-h", folder / "socket", "-U", "label_studio"]
+    dump = [tools / "pg_dump", *common, "-Fc", "label_studio", "-f", tmp_path / "label.dump"]
+    subprocess.run(dump, env=environment, check=True, cwd="/")
+    client.delete_project(project)
+    back = [tools / "pg_restore", *common, "-d", "label_studio", "--clean", tmp_path / "label.dump"]
+    subprocess.run(back, env=environment, check=True, cwd="/")
+    assert client.projects("In the dump") == {project: 1}
