@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from annotation.admission import admit
 from annotation.checks import SORTS_OF, Check, make_checks, read_checks
 from annotation.client import Client, ServerTask
 from annotation.examples import write_examples
@@ -82,7 +83,10 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
             rows += for_everybody(of_type, things, answered, design)
     # Before the tasks: a task on the server whose item nobody knows would be nobody's.
     workspace.write_table("assignments", rows)
-    return _make_tasks(workspace, client, projects, people, there, rows, edits)
+    counts = _make_tasks(workspace, client, projects, people, there, rows, edits)
+    if roster.members:
+        admit(workspace, client)
+    return counts
 
 
 def edits_to_show(workspace: Workspace) -> list[Edit]:

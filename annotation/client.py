@@ -211,21 +211,26 @@ class Client:
         """The answers on one task, skipped ones too."""
         return list(self._get(f"api/tasks/{task}/annotations"))
 
-    def add_annotation(self, task: int, annotation: dict[str, Any]) -> None:
+    def add_annotation(self, task: int, annotation: dict[str, Any]) -> bool:
         """Answer one task; `completed_by` in the annotation names whose answer it is.
 
         An answer whose `unique_id` is on the server already is not added again; so it is tried again where the server
         fails, as SQLite does when many write at once.
+
+        Returns:
+            Whether it was added.
         """
         path = f"api/tasks/{task}/annotations"
-        waits = ANSWER_WAITS_S if "unique_id" in annotation else ()
-        for wait in waits:
+        for wait in ANSWER_WAITS_S if "unique_id" in annotation else ():
             try:
-                self._request("POST", path, also=httpx.codes.CONFLICT, json=annotation)
-                return
+                return self._add(path, annotation)
             except JobFailed:
                 time.sleep(wait)
-        self._request("POST", path, also=httpx.codes.CONFLICT, json=annotation)
+        return self._add(path, annotation)
+
+    def _add(self, path: str, annotation: dict[str, Any]) -> bool:
+        added = self._request("POST", path, also=httpx.codes.CONFLICT, json=annotation)
+        return isinstance(added, dict) and "id" in added
 
     def delete_annotation(self, annotation: int) -> None:
         """Delete one answer."""

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from annotation.admission import admit
 from annotation.campaign import PushCounts, edits_to_show, push_locked, read_assignments
 from annotation.client import Client
 from annotation.collect import merge, pulled_folders, raw_folder
@@ -93,6 +94,7 @@ def erase(workspace: Workspace, client: Client, name: str) -> Erased:
         workspace.write_table("assignments", assignments)
         merge(workspace, pulled_folders(workspace))
         roster.remove(name)
+        admit(workspace, client)  # the wall's file names people, too
     return Erased(annotator, rows, removed, len(edits))
 
 

@@ -221,11 +221,12 @@ class _Worker:
 
     def answer_one_by_one(self, work: Work) -> int:
         place, project, tasks = work
+        added = 0
         for task in tasks:
             # The server takes an id of an answer only once: nothing is doubled by a run that was killed.
             name = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{project}/{item_of(task)}/{self.user}/{self.seed}"))
-            self.client.add_annotation(task.id, self._answer(place, task) | {"unique_id": name})
-        return len(tasks)
+            added += self.client.add_annotation(task.id, self._answer(place, task) | {"unique_id": name})
+        return added
 
     def _answer(self, place: Place, task: ServerTask) -> dict[str, Any]:
         row = self.sight.items[item_of(task)]

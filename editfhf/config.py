@@ -65,8 +65,9 @@ class AnnotationConfig(_Section):
     screens: list[Literal["ratings", "regions", "together"]] = Field(default=["ratings", "regions"], min_length=1)
     raters_per_edit: Annotated[int, Field(ge=1, le=100)] = 15
     drawers_per_edit: Annotated[int, Field(ge=1, le=100)] = 4
-    checks: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    repeats: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    # Together they leave room for edits.
+    checks: Annotated[float, Field(ge=0, le=0.4)] = 0.05
+    repeats: Annotated[float, Field(ge=0, le=0.4)] = 0.05
     qualification: Annotated[int, Field(ge=0, le=100)] = 0
     seed: int = 0
     session_minutes: Annotated[float, Field(gt=0, le=30)] = 30
