@@ -58,7 +58,8 @@ class ScreenPlan:
             raise BadInput(
                 f"{weeks:g} weeks of {hours_a_week:g} hours leave no time to work.", mend="Give more than 0 of both."
             )
-        return max(self.people, ceil(self.hours / (weeks * hours_a_week)))
+        # A quotient that is whole but for its last bit is whole.
+        return max(self.people, ceil(self.hours / (weeks * hours_a_week) - 1e-9))
 
     def as_row(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__slots__}
@@ -82,7 +83,7 @@ def plan_campaign(n_edits: int, settings: AnnotationConfig, measured: Mapping[st
         )
     plans = []
     for screen in settings.screens:
-        raters = settings.raters_per_edit if screen == "ratings" else settings.drawers_per_edit
+        raters = settings.people_per_edit(screen)
         repeats = settings.repeats if screen in RATING_TYPES else 0.0
         of_edits = n_edits * raters
         answers = round(of_edits / (1 - settings.checks - repeats)) + settings.qualification * raters
