@@ -17,7 +17,7 @@ from annotation.published import PublishedImages
 from annotation.roster import Roster
 from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew, things_of
 from editfhf.errors import BadInput
-from editfhf.schema import Assignment, Edit
+from editfhf.schema import PROJECT_TYPES, Assignment, Edit
 from editfhf.workspace import Workspace
 
 CHECKS_FOLDER, EXAMPLES_FOLDER = "checks", "examples"
@@ -192,6 +192,7 @@ def _make_tasks(
 ) -> PushCounts:
     images = PublishedImages(workspace)
     shown = _Shown(workspace, edits, images)
+    texts = _guidelines(workspace, images)
     wanted: defaultdict[Place, list[Assignment]] = defaultdict(list)
     for row in rows:
         if not row.annotator or row.annotator in people:
@@ -209,24 +210,23 @@ def _make_tasks(
         missing = [row for row in sorted(wanted[place], key=lambda row: row.position) if row.item_id not in have]
         if not wanted[place]:
             continue
-        project = _ensure(workspace, projects, place, images)
+        overlap = workspace.config.annotation.people_per_edit(place.project_type) if place.number == EVERYBODY else 1
+        project = projects.ensure(place, overlap, texts[place.project_type], images.folder)
         for some in chunks(missing, CHUNK):
             client.import_tasks(project, [{"data": shown.data(row)} for row in some])
         added += len(missing)
     return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people))
 
 
-def _ensure(workspace: Workspace, projects: Projects, place: Place, images: PublishedImages) -> int:
-    settings = workspace.config.annotation
-    overlap = 1
-    if place.number == EVERYBODY:
-        overlap = settings.raters_per_edit if place.project_type == "ratings" else settings.drawers_per_edit
+def _guidelines(workspace: Workspace, images: PublishedImages) -> dict[str, str]:
+    """What people read before they begin, by kind of screen; its pictures are made and published."""
     folder = workspace.annotation_dir / EXAMPLES_FOLDER
     write_examples(folder)
-    text = guidelines(
-        place.project_type, lambda name: images.address((folder / name).relative_to(workspace.root).as_posix())
-    )
-    return projects.ensure(place, overlap, text, images.folder)
+
+    def address(name: str) -> str:
+        return images.address((folder / name).relative_to(workspace.root).as_posix())
+
+    return {project_type: guidelines(project_type, address) for project_type in PROJECT_TYPES}
 
 
 class _Shown:

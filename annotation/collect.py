@@ -8,6 +8,7 @@ annotation/raw/pulled.json          what each project looked like when it was pu
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,10 +79,10 @@ def pull(
         pulled, known = _Pulled(workspace, everything), known_of(workspace, client.users())
         changed, altered = [], []
         for place, project in track(sorted(projects.known.items())):
-            state = client.project_state(project)
             if pulled.is_as_before(project, fingerprint := _fingerprint(client, project)):
                 continue
-            if state["label_config"].strip() != SCREENS[place.project_type].label_config.strip():
+            on_server = client.project_state(project)["label_config"]
+            if on_server.strip() != SCREENS[place.project_type].label_config.strip():
                 altered.append(project)
             heal(client, project)
             pulled.forget(project)
@@ -166,6 +167,14 @@ def pulled_folders(workspace: Workspace) -> list[Path]:
     return folders + sorted(path for path in raw_folder(workspace).glob("import-*") if path.is_dir())
 
 
+def forget_project(workspace: Workspace, project: int) -> None:
+    """Remove all that was pulled of a project."""
+    pulled = _Pulled(workspace, everything=False)
+    (raw_folder(workspace) / f"project-{project}.json").unlink(missing_ok=True)
+    shutil.rmtree(pulled.folder(project), ignore_errors=True)
+    pulled.drop(project)
+
+
 def raw_folder(workspace: Workspace) -> Path:
     folder = workspace.annotation_dir / "raw"
     folder.mkdir(parents=True, exist_ok=True)
@@ -198,6 +207,11 @@ class _Pulled:
         """Before it is read: killed half way, it is read again."""
         if project in self.known:
             self.known[project] = ""
+            self._write()
+
+    def drop(self, project: int) -> None:
+        """As if it had never been pulled."""
+        if self.known.pop(project, None) is not None:
             self._write()
 
     def note(self, project: int, fingerprint: str) -> None:

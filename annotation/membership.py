@@ -1,7 +1,5 @@
 """People set aside, taken back, or forgotten: what that does to their answers, and to whose turn it is."""
 
-import json
-import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +9,7 @@ import pyarrow.parquet as pq
 from annotation.admission import admit
 from annotation.campaign import PushCounts, edits_to_show, push_locked, read_assignments
 from annotation.client import Client
-from annotation.collect import merge, pulled_folders, raw_folder
+from annotation.collect import forget_project, merge, pulled_folders, raw_folder
 from annotation.harvest import HARVESTED
 from annotation.projects import EVERYBODY, Projects
 from annotation.roster import Roster
@@ -89,7 +87,7 @@ def erase(workspace: Workspace, client: Client, name: str) -> Erased:
                     with whole_file(path) as temporary:
                         pq.write_table(content.filter(pc.not_equal(content["annotator"], annotator)), temporary)
         for project in removed:
-            _forget_project(workspace, project)
+            forget_project(workspace, project)
         assignments = [row for row in read_assignments(workspace) if row.annotator != annotator]
         workspace.write_table("assignments", assignments)
         merge(workspace, pulled_folders(workspace))
@@ -110,24 +108,10 @@ def _erase_on_server(workspace: Workspace, client: Client, number: int, email: s
             continue
         if place.number != EVERYBODY or user is None:
             continue
-        (raw_folder(workspace) / f"project-{project}.json").unlink(
-            missing_ok=True
-        )  # as it came, with this person in it
+        # As it came, with this person in it.
+        (raw_folder(workspace) / f"project-{project}.json").unlink(missing_ok=True)
         for task in client.tasks(project):
             for annotation in client.annotations(task.id) if task.answers else ():
                 if annotation.get("completed_by") == user:
                     client.delete_annotation(annotation["id"])
     return sorted(removed)
-
-
-def _forget_project(workspace: Workspace, project: int) -> None:
-    """Remove what was pulled of a project."""
-    root = raw_folder(workspace)
-    (root / f"project-{project}.json").unlink(missing_ok=True)
-    shutil.rmtree(root / f"project-{project}", ignore_errors=True)
-    path = root / "pulled.json"
-    if path.is_file():
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        rows.pop(str(project), None)
-        with whole_file(path) as temporary:
-            temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")

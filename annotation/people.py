@@ -7,14 +7,12 @@ from shapely import affinity
 from shapely.geometry import Polygon as ShapelyPolygon
 from shapely.geometry import box
 
-from annotation.manners import GROUPS, MANNERS, concrete_manner, mix_of, traits_of
+from annotation.interface import SCALE
+from annotation.manners import concrete_manner, traits_of
 from editfhf.flaws import FLAWS, flaw_types_of
 from editfhf.geometry import polygon_parts
 from editfhf.schema import DIMENSIONS, stable_id
 
-__all__ = ["GROUPS", "MANNERS", "Person", "mix_of", "rng_of", "word_reason"]
-
-FIVE_GRADES = (1, 5)
 _WORDINGS = (
     "{text}", "{text}.", "There is something wrong here: {text}.", "I see: {text}", "{text}, clearly visible",
     "Looks wrong ({text})", "{type}: {text}", "{type} – {text}.", "Here {text}; this should not be so.",
@@ -98,9 +96,7 @@ class Person:
         )
         return replace(honest, manner=manner, **traits_of(manner, rng_of("manner", seed, number, manner)))
 
-    def rate(
-        self, dimension: str, quality: float, rng: np.random.Generator, scale: tuple[int, int] = FIVE_GRADES
-    ) -> int:
+    def rate(self, dimension: str, quality: float, rng: np.random.Generator, scale: tuple[int, int] = SCALE) -> int:
         """A grade for a true quality of 0..100, on a scale from its lowest to its highest whole number."""
         low, high = scale
         if self.favourite is not None and rng.random() < self.devotion:
@@ -108,7 +104,7 @@ class Person:
         if self.attention < 1 and rng.random() >= self.attention:
             return int(rng.integers(low, high + 1))
         opinion = self._opinion(dimension, quality)
-        grade = (high - low) / (FIVE_GRADES[1] - FIVE_GRADES[0])
+        grade = (high - low) / (SCALE[1] - SCALE[0])
         slip = self.bias[dimension] + rng.normal(0, self.inconsistency)
         latent = low + (high - low) * opinion / 100 + grade * slip
         return int(np.clip(round(latent), low, high))

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import httpx
 import psutil
@@ -286,22 +284,3 @@ def _state_path(workspace: Workspace) -> Path:
 def _write_state(workspace: Workspace, running: RunningServer) -> None:
     with whole_file(_state_path(workspace), mode=0o600) as temporary:
         temporary.write_text(json.dumps(asdict(running)))
-
-
-def publish_image(workspace: Workspace, file: str) -> str:
-    """Let the server hand out one image of the workspace; returns the address within the server.
-
-    A hard link costs no disk; where links do not work, a copy.
-    """
-    name = file.replace("/", "-")
-    target = served_dir(workspace) / "images" / name
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            target.hardlink_to(workspace.path_of(file))
-        except FileExistsError:
-            pass
-        except OSError:
-            with whole_file(target) as temporary:
-                shutil.copyfile(workspace.path_of(file), temporary)
-    return f"/data/local-files/?d={quote(f'images/{name}')}"

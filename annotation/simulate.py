@@ -91,8 +91,7 @@ def simulate(
     """
     settings = workspace.config.annotation
     n_people = annotators or settings.simulated_annotators
-    wanted = {"ratings": settings.raters_per_edit, "regions": settings.drawers_per_edit}
-    needed = max(wanted.get(screen, settings.drawers_per_edit) for screen in settings.screens)
+    needed = max(settings.people_per_edit(screen) for screen in settings.screens)
     if n_people < needed:
         raise BadInput(
             f"{n_people} annotators cannot give each edit {needed} answers.",

@@ -35,10 +35,9 @@ class Design:
     @classmethod
     def of(cls, settings: AnnotationConfig, project_type: str, key: str) -> "Design":
         """As the settings say; regions are not asked for again: drawing is dear, and agreement says as much."""
-        rates = project_type == "ratings"
         return cls(
             project_type,
-            settings.raters_per_edit if rates else settings.drawers_per_edit,
+            settings.people_per_edit(project_type),
             settings.checks,
             settings.repeats if project_type in RATING_TYPES else 0.0,
             settings.qualification,
@@ -91,18 +90,19 @@ def renew(
     for row in past:
         given[row.annotator].add(row.edit_id)
     renewed = list(past)
+    used = {row.item_id for row in past}
     for person in people:
         staying = _staying(open_rows[person], set(todo.get(person, ())), given[person])
         shown = {row.edit_id for row in staying}
         new = [thing for thing in todo.get(person, ()) if thing not in shown]
         unused = [check for check in _shuffled(check_ids, design.seed, person) if check not in given[person] | shown]
-        begun = any(row.annotator == person for row in past) or bool(staying)
+        begun = bool(given[person] or staying)
         placed = with_checks_and_repeats(
             new, unused, design.checks, design.repeats, 0 if begun else design.qualification,
             seed_of(design.seed, design.project_type, person, str(last[person])),
         )  # fmt: skip
         renewed += staying
-        used = {row.item_id for row in rows if row.item_id in answered} | {row.item_id for row in staying}
+        used |= {row.item_id for row in staying}
         for position, (thing, role) in enumerate(placed, start=last[person] + 1):
             names = (item_id(design.key, person, design.project_type, thing, role, nth) for nth in count(1))
             name = next(one for one in names if one not in used)

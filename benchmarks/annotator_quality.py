@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from annotation.manners import GROUPS
-from annotation.people import Person, mix_of, rng_of
+from annotation.manners import GROUPS, mix_of
+from annotation.people import Person, rng_of
 from annotation.quality import assess
 from editfhf.flaws import FLAW_TYPES, flaw_types_of
 from editfhf.schema import DIMENSIONS, REGION_KINDS, TABLES, Answer, CheckAnswer, Rating, Region

@@ -75,6 +75,10 @@ class AnnotationConfig(_Section):
     assisted: Annotated[float, Field(ge=0, le=1)] = 0.9
     simulated_annotators: Annotated[int, Field(ge=1, le=1000)] = 16
 
+    def people_per_edit(self, screen: str) -> int:
+        """How many people look at each edit on this kind of screen."""
+        return self.raters_per_edit if screen == "ratings" else self.drawers_per_edit
+
 
 class SplitsConfig(_Section):
     """Shares of the photos in each split; they add up to 1."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from xml.etree import ElementTree
 
 from annotation.screens import preference, ratings, regions, together, verify
 from editfhf.schema import stable_id
@@ -19,13 +18,6 @@ class Screen:
     def version(self) -> str:
         """8 hex digits that change with anything on the screen, the flaw taxonomy among it."""
         return stable_id(self.label_config)[:8]
-
-    @cached_property
-    def controls(self) -> frozenset[str]:
-        """What an answer may name in `from_name`."""
-        return frozenset(
-            tag.attrib["name"] for tag in ElementTree.fromstring(self.label_config).iter() if "toName" in tag.attrib
-        )
 
 
 SCREENS = {

@@ -14,6 +14,7 @@ import pytest
 
 from annotation import server, wall
 from annotation.client import Client, connect
+from annotation.published import PublishedImages
 from tests.browser import CHROMIUM, chromium
 from tests.factories import make_workspace
 
@@ -59,14 +60,11 @@ class Built:
         self.client = connect(workspace)
         self.folder, self.file = folder, folder / "wall.json"
         self.projects, self.tasks = {}, {}
-        edits = workspace.edits()[:2]
+        edits, images = workspace.edits()[:2], PublishedImages(workspace)
         for email in (ANN, BOB):
             project = self.client.create_project(f"Wall of {email}", SCREEN, 1)
             self.client.serve_folder(project, server.served_dir(workspace) / "images")
-            data = [
-                {"instruction": edit.instruction, "edited_image": server.publish_image(workspace, edit.image)}
-                for edit in edits
-            ]
+            data = [{"instruction": edit.instruction, "edited_image": images.address(edit.image)} for edit in edits]
             self.projects[email] = project
             self.tasks[email] = self.client.import_tasks(project, [{"data": one} for one in data])
         self.image = data[0]["edited_image"]
