@@ -25,7 +25,7 @@ from editfhf.errors import BadInput, first_line, hub_faults
 from editfhf.files import whole_file
 from editfhf.hub import asking_for
 
-FORMAT = 1  # of the folder; raise it when an older program could not read it
+FORMAT = 2  # of the folder; raise it when an older program could not read it
 RUN_FILE, WEIGHTS_FILE, CALIBRATION_FILE, HISTORY_FILE = (
     "run.json", "weights.safetensors", "calibration.json", "history.json",
 )  # fmt: skip
