@@ -16,6 +16,7 @@ from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal,
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Roster
+from annotation.server import find_server
 from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew, things_of
 from editfhf.errors import BadInput
 from editfhf.schema import PROJECT_TYPES, Assignment, Edit
@@ -65,7 +66,9 @@ def push(workspace: Workspace, client: Client) -> PushCounts:
 def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> PushCounts:
     """`push` for who holds the lock already."""
     projects, roster = Projects(workspace, client), Roster(workspace)
-    remote.settle(workspace, client.url if client.is_remote else None, bool(projects.known))
+    own = find_server(workspace)
+    elsewhere = client.is_remote and (own is None or own.url != client.url)
+    remote.settle(workspace, client.url if elsewhere else None, bool(projects.known))
     people = {roster.pseudonym(member): member.number for member in roster.active}
     there = {place: heal(client, project) for place, project in projects.known.items()}
     table = read_assignments(workspace)

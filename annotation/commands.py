@@ -237,7 +237,7 @@ def pull(
     if counts.misdated:
         console.note(
             f"{counts.misdated} answers are dated before their project was made, or in the future: the clock of the "
-            "server or of this machine is or was wrong. They are taken as they are; set it right, then pull with --all."
+            "server or of this machine is or was wrong. They are taken as they are; set it right and pull with --all."
         )
 
 

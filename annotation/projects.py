@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from typing import Any, TypeVar
 
 import pyarrow.compute as pc
@@ -80,7 +81,7 @@ class Projects:
             }  # fmt: skip
             state = self._client.project_state(project)
             # The taxonomy, the guidelines or the settings have changed, or somebody changed them on the server.
-            changed = {name: value for name, value in wanted.items() if not _is_same(state[name], value)}
+            changed = {name: value for name, value in wanted.items() if not _is_same(name, state[name], value)}
             if changed:
                 self._client.update_project(project, **changed)
             if "label_config" in changed:
@@ -138,9 +139,36 @@ class Projects:
             temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
 
 
-def _is_same(there: Any, wanted: Any) -> bool:
-    """The server takes the blanks around a text away."""
-    return there.strip() == wanted.strip() if isinstance(there, str) and isinstance(wanted, str) else there == wanted
+def _is_same(name: str, there: Any, wanted: Any) -> bool:
+    if name == "expert_instruction":  # the server writes HTML in a form of its own
+        return _parts_of(there or "") == _parts_of(wanted)
+    return there.strip() == wanted.strip() if isinstance(there, str) else bool(there == wanted)
+
+
+def _parts_of(html: str) -> list[Any]:
+    """Tags with their attributes, and the words between them, however they are written."""
+    reader = _Parts()
+    reader.feed(html.strip())
+    reader.close()
+    return reader.parts
+
+
+class _Parts(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[Any] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.parts.append((tag, sorted(attrs, key=str)))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.parts.append(f"/{tag}")
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)
 
 
 def title_of_campaign(workspace: Workspace) -> str:

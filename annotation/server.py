@@ -105,7 +105,7 @@ def find_server(workspace: Workspace) -> RunningServer | None:
 
 
 def describe(workspace: Workspace) -> dict[str, Any]:
-    """`server` (`running`, `does not answer`, `not running`), its `url`, `pid`, time of its start (`since`) and `log`."""
+    """`server` (`running`, `does not answer`, `not running`), its `url`, `pid`, start (`since`) and `log`."""
     running = find_server(workspace)
     row: dict[str, Any] = {"server": "not running", "url": None, "pid": None, "since": None}
     if running is not None:
