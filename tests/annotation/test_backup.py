@@ -19,6 +19,7 @@ from annotation import backup, database, installation, server
 from annotation.client import connect
 from editfhf import cli
 from editfhf.errors import BadInput
+from tests.annotation.conftest import own_server
 from tests.factories import make_workspace
 
 SCREEN = '<View><Text name="t" value="$text"/><Choices name="c" toName="t"><Choice value="a"/></Choices></View>'
@@ -333,6 +334,7 @@ def server_port() -> int:
 # The real server
 
 
+@own_server
 @pytest.mark.server
 def test_a_back_up_under_load_is_whole_and_brings_the_server_back(served_workspace, tmp_path):
     workspace = served_workspace
@@ -376,6 +378,7 @@ def test_a_back_up_under_load_is_whole_and_brings_the_server_back(served_workspa
     again.delete_project(project)
 
 
+@own_server
 @pytest.mark.server
 def test_the_log_of_the_start_before_is_kept(served_workspace):
     running = server.find_server(served_workspace)

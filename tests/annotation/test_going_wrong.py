@@ -19,7 +19,7 @@ from annotation.dates import TOLERANCE, count_misdated
 from annotation.projects import title_of_campaign
 from editfhf import cli
 from editfhf.errors import BadInput, JobFailed
-from tests.annotation.conftest import N_EDITS, free_port, only_project, use_settings
+from tests.annotation.conftest import N_EDITS, ON_POSTGRESQL, free_port, only_project, own_server, use_settings
 from tests.annotation.label_studio_json import ratings
 from tests.factories import make_workspace
 
@@ -28,8 +28,9 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch):
-    for name in (remote.URL_VARIABLE, remote.TOKEN_VARIABLE):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv(remote.URL_VARIABLE, raising=False)
+    if not ON_POSTGRESQL:
+        monkeypatch.delenv(remote.TOKEN_VARIABLE, raising=False)
 
 
 @pytest.fixture
@@ -50,6 +51,7 @@ def run(workspace, *arguments: str) -> int:
 # The address and the token
 
 
+@own_server
 def test_every_command_works_by_address_and_a_wrong_one_or_a_wrong_token_is_one_sentence(
     answered, client, monkeypatch, capsys
 ):
@@ -81,6 +83,7 @@ def test_every_command_works_by_address_and_a_wrong_one_or_a_wrong_token_is_one_
     assert answered.read_table("answers").equals(before)
 
 
+@own_server
 def test_a_campaign_goes_on_where_it_was_begun(workspace, client, capsys):
     """A forgotten LABEL_STUDIO_URL does not hand it out a second time."""
     campaign.push(workspace, client)
@@ -95,6 +98,7 @@ def test_a_campaign_goes_on_where_it_was_begun(workspace, client, capsys):
             server.serve(workspace, print)
     finally:
         (workspace.annotation_dir / "server.kept").rename(workspace.annotation_dir / "server.json")
+        (workspace.annotation_dir / "remote.json").unlink()
 
 
 # Changed by hand on the server
@@ -216,6 +220,7 @@ def test_a_workspace_that_is_moved_while_its_server_runs_goes_on_after_serve_and
 # Clocks
 
 
+@own_server
 def test_answers_dated_in_the_future_or_before_the_campaign_are_taken_and_said(answered, client, capsys):
     now = datetime.now(UTC)
     with contextlib.closing(sqlite3.connect(server.data_dir(answered) / database.NAME, timeout=60)) as opened, opened:
@@ -256,6 +261,7 @@ def test_two_at_once_on_one_workspace_wait_for_each_other(answered, capsys):
     assert run(answered, "pull") == 0
 
 
+@own_server
 def test_status_and_log_of_the_running_server_are_shown(workspace, capsys):
     running = server.find_server(workspace)
     assert run(workspace, "serve", "--status", "--json") == 0
@@ -266,6 +272,7 @@ def test_status_and_log_of_the_running_server_are_shown(workspace, capsys):
     assert capsys.readouterr().out.split("\n")[:-1] == [f"line {n}" for n in range(60, 100)]
 
 
+@own_server
 def test_a_server_that_stops_under_a_push_is_one_sentence_and_the_push_goes_on_afterwards(
     workspace, client, monkeypatch
 ):
