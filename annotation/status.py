@@ -10,6 +10,7 @@ import numpy as np
 from annotation.client import connect
 from annotation.projects import EVERYBODY, Projects, item_of
 from annotation.pseudonyms import Pseudonyms
+from annotation.remote import find_url
 from annotation.roster import Roster
 from annotation.server import find_server
 from editfhf.workspace import Workspace
@@ -38,14 +39,19 @@ class Progress:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def status(workspace: Workspace) -> dict[str, Any]:
-    """Whether the server runs and, if so, `tasks`, `answers`, how many each person gave, and `progress` by project."""
+def status(workspace: Workspace, url: str | None = None) -> dict[str, Any]:
+    """Whether the server runs and, if so, `tasks`, `answers`, how many each person gave, and `progress` by project.
+
+    Args:
+        url: of a server elsewhere, see `annotation.client.connect`.
+    """
     running = find_server(workspace)
-    row: dict[str, Any] = {"server": running.url if running else "not running", "projects": [], "tasks": 0}
+    address = find_url(workspace, url) or (running.url if running else None)
+    row: dict[str, Any] = {"server": address or "not running", "projects": [], "tasks": 0}
     row |= {"answers": 0, "hours_left": None, "annotators": {}, "progress": []}
-    if running is None:
+    if address is None:
         return row
-    progress = progress_of(workspace)
+    progress = progress_of(workspace, url)
     annotators: defaultdict[str, int] = defaultdict(int)
     for one in progress:
         annotators[one.annotator] += one.answered
@@ -60,9 +66,9 @@ def status(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def progress_of(workspace: Workspace) -> list[Progress]:
+def progress_of(workspace: Workspace, url: str | None = None) -> list[Progress]:
     """Of every project of the campaign, by kind of screen and person. It takes no lock: a pull may run beside it."""
-    client = connect(workspace)
+    client = connect(workspace, url=url)
     members = {member.number: member for member in Roster(workspace).members}
     pseudonyms = Pseudonyms.of(workspace)
     medians = _median_seconds(workspace)
