@@ -82,6 +82,12 @@ def read_pulled(workspace: Workspace) -> Pulled:
     return Pulled(pd.concat(filled, ignore_index=True) if filled else parts[0], at)
 
 
+def agreement_in(workspace: Workspace) -> list[dict[str, Any]]:
+    """How far people agree is for the analysis to say, which this wing does not know: it registers itself."""
+    points = sorted(entry_points(group="editfhf.agreement"), key=lambda point: point.name)
+    return [row for point in points for row in point.load()(workspace)]
+
+
 def given_in_tables(workspace: Workspace, rows: Sequence[Assignment]) -> dict[str, int]:
     """Item id → how many people answered it, as far as the tables tell."""
     who: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
@@ -115,7 +121,7 @@ class _Watched:
         workspace = self._workspace
         pulled = read_pulled(workspace)
         if pulled.at != self._agreement[0]:
-            self._agreement = (pulled.at, _agreement(workspace))
+            self._agreement = (pulled.at, agreement_in(workspace))
         server, on_server = _ask(workspace)
         if on_server is None:
             progress = progress_in_tables(workspace)
@@ -166,12 +172,6 @@ def _reckon(workspace: Workspace, rows: Sequence[Assignment], given: Mapping[str
     people = {roster.pseudonym(one): Person(one.state, annotator_kind(one.email)) for one in roster.members}
     each: dict[str, int] = {screen: settings.people_per_edit(screen) for screen in settings.screens}
     return reckon(rows, given, people, pulled.answers, each, pulled.at or datetime.now(UTC))
-
-
-def _agreement(workspace: Workspace) -> list[dict[str, Any]]:
-    """How far people agree is for the analysis to say, which this wing does not know: it registers itself."""
-    points = sorted(entry_points(group="editfhf.agreement"), key=lambda point: point.name)
-    return [row for point in points for row in point.load()(workspace)]
 
 
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
