@@ -265,7 +265,9 @@ def erase(
     opened = Workspace.open(workspace)
     if not yes:
         typer.confirm(f"Remove every answer of {name}, here and on the server?", abort=True)
-    console.show(membership.erase(opened, connect(opened), name).as_row(), as_json=as_json)
+    # Who is known from an export alone is on no server of ours.
+    erased = membership.erase_imported(opened, name) or membership.erase(opened, connect(opened), name)
+    console.show(erased.as_row(), as_json=as_json)
     console.note("Now run `editfhf analyze` and build again; datasets that were built before still hold the answers.")
 
 

@@ -71,10 +71,11 @@ def progress_in_tables(workspace: Workspace) -> Progress:
 def read_pulled(workspace: Workspace) -> Pulled:
     """Every answer that was pulled, those to checks too, and when."""
     parts = []
+    elsewhere = [screen for name, (_, screen) in THING_OF.items() if screen and name in TABLES]
     for name, (_, screen) in THING_OF.items():
         if name in TABLES:  # some kinds of screens have tables of their own
             part = workspace.read_table(name).to_pandas()
-            part = part.assign(project_type=screen) if screen else part
+            part = part.assign(project_type=screen) if screen else part[~part["project_type"].isin(elsewhere)]
             parts.append(part.assign(screened=part.get("screened", False))[PACE_COLUMNS])
     path = workspace.table_path("answers")
     at = datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.is_file() else None
