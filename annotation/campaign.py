@@ -8,7 +8,7 @@ from typing import Any
 
 from annotation import remote
 from annotation.admission import admit
-from annotation.checks import SORTS_OF, Check, make_checks, read_checks
+from annotation.checks import MOST_CHECKS, SORTS_OF, Check, make_checks, read_checks
 from annotation.client import Client, ServerTask
 from annotation.examples import write_examples
 from annotation.guidelines import guidelines
@@ -23,7 +23,6 @@ from editfhf.schema import PROJECT_TYPES, Assignment, Edit
 from editfhf.workspace import Workspace
 
 CHECKS_FOLDER, EXAMPLES_FOLDER = "checks", "examples"
-MOST_CHECKS = 40  # made for one kind of screen: each takes the disk of two photos
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,11 +137,16 @@ def harvest(project: int, known: Known, export: Path, folder: Path) -> bool:
     for task in read_export(export):
         reader.add(task)
         seen[item_in(task.get("data"))] += 1
+    store(reader, folder)
+    return all(n == 1 for item, n in seen.items() if item in known.items)
+
+
+def store(reader: Harvest, folder: Path) -> None:
+    """Write what was read as the tables of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in reader.tables().items():
         with whole_file(folder / f"{name}.parquet") as temporary:
             pq.write_table(with_positions(table) if name == "ratings" else table, temporary)
-    return all(n == 1 for item, n in seen.items() if item in known.items)
 
 
 def merge(workspace: Workspace, folders: Iterable[Path]) -> dict[str, int]:

@@ -241,19 +241,35 @@ def pull(
         )
 
 
-@annotate.command(epilog="Example: editfhf annotate status -w campaign")
-def status(workspace: WorkspaceOption = ".", url: UrlOption = None, as_json: JsonOption = False) -> None:
-    """Whether the server runs, and how far the campaign is."""
-    from annotation import status as progress
+@annotate.command(
+    epilog="Example: editfhf annotate status -w campaign; or editfhf annotate status -w campaign --watch 30"
+)
+def status(
+    workspace: WorkspaceOption = ".",
+    watch: Annotated[
+        float | None, typer.Option(min=1, metavar="SECONDS", help="Show it anew every so many seconds, until Ctrl-C.")
+    ] = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How far the campaign is: by screen and by person, what is left in hours, and how far people agree so far."""
+    from annotation import status as campaign
+    from annotation.status_page import tables_of
+    from editfhf.errors import BadInput
     from editfhf.workspace import Workspace
 
-    row = progress.status(Workspace.open(workspace), url)
+    opened = Workspace.open(workspace)
+    if watch is not None:
+        if as_json:
+            raise BadInput("--watch is for people, --json for programs.", mend="Give one of them.")
+        console.watch((tables_of(row) for row in campaign.watch(opened, url)), watch)
+        return
+    row = campaign.status(opened, url)
     if as_json:
         console.show(row, as_json=True)
         return
-    console.show({name: value for name, value in row.items() if name not in ("progress", "annotators", "projects")})
-    if row["progress"]:
-        console.show(row["progress"], title="By person and screen")
+    for title, rows in tables_of(row):
+        console.show(rows, title=title)
 
 
 @annotate.command(epilog="Example: editfhf annotate plan -w campaign --edits 15000 --weeks 6 --hours-a-week 8")
@@ -322,7 +338,9 @@ def erase(
     opened = Workspace.open(workspace)
     if not yes:
         typer.confirm(f"Remove every answer of {name}, here and on the server?", abort=True)
-    console.show(membership.erase(opened, connect(opened, url=url), name).as_row(), as_json=as_json)
+    # Who is known from an export alone is on no server of ours.
+    erased = membership.erase_imported(opened, name) or membership.erase(opened, connect(opened, url=url), name)
+    console.show(erased.as_row(), as_json=as_json)
     console.note("Now run `editfhf analyze` and build again; datasets that were built before still hold the answers.")
 
 

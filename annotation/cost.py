@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from annotation.checks import MOST_CHECKS
+from annotation.roster import Roster
 from editfhf.config import AnnotationConfig
 from editfhf.errors import BadInput
 from editfhf.schema import RATING_TYPES
@@ -67,11 +69,15 @@ class ScreenPlan:
         return row if weeks is None else row | {"people_in_time": self.people_for(weeks, hours_a_week)}
 
 
-def plan_campaign(n_edits: int, settings: AnnotationConfig, measured: Mapping[str, float] = {}) -> list[ScreenPlan]:
+def plan_campaign(
+    n_edits: int, settings: AnnotationConfig, measured: Mapping[str, float] = {}, n_people: int | None = None
+) -> list[ScreenPlan]:
     """The plan of each screen of the settings.
 
     Args:
         measured: project type → seconds for one answer, see `measured_seconds`.
+        n_people: who work. Nobody gets a check twice, and so many are made (`MOST_CHECKS`): few people with much to do
+            get fewer than their share. None: not known; then the share is planned, which is the most.
 
     Raises:
         BadInput: no edits, or checks and repeats leave no room for them.
@@ -88,7 +94,14 @@ def plan_campaign(n_edits: int, settings: AnnotationConfig, measured: Mapping[st
         raters = settings.people_per_edit(screen)
         repeats = settings.repeats if screen in RATING_TYPES else 0.0
         of_edits = n_edits * raters
-        answers = round(of_edits / (1 - settings.checks - repeats)) + settings.qualification * raters
+        edits_share = 1 - settings.checks - repeats
+        workers = max(n_people or raters, raters)
+        checks = of_edits * settings.checks / edits_share
+        first = settings.qualification
+        if n_people is not None:
+            first = min(first, MOST_CHECKS)
+            checks = min(checks, workers * (MOST_CHECKS - first))
+        answers = round(of_edits * (1 + repeats / edits_share) + checks) + first * workers
         seconds = measured.get(screen, ASSUMED_S[screen])
         hours = answers * seconds / 3600
         plans.append(
@@ -124,4 +137,6 @@ def plan_workspace(workspace: Workspace, n_edits: int | None = None) -> list[Scr
     answers = workspace.read_table("answers").to_pandas()
     of_people = answers[(answers["annotator_kind"] == "human") & ~answers["screened"].astype(bool)]
     n = n_edits if n_edits is not None else len(workspace.edits())
-    return plan_campaign(n, workspace.config.annotation, measured_seconds(of_people))
+    return plan_campaign(
+        n, workspace.config.annotation, measured_seconds(of_people), len(Roster(workspace).active) or None
+    )

@@ -8,7 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotation.assignment import Thing
+from annotation.checks import MOST_CHECKS
 from annotation.cost import FEWEST_MEASURED, measured_seconds, plan_campaign, plan_workspace
+from annotation.roster import Roster
+from annotation.worklist import Design, most_checks, renew
 from editfhf import cli
 from editfhf.config import AnnotationConfig
 from editfhf.errors import BadInput
@@ -121,3 +125,31 @@ def test_what_checks_and_repeats_take_is_said_and_may_not_be_all():
     assert regions.overhead == pytest.approx(0.05, abs=1e-3)
     with pytest.raises(BadInput, match="no room for edits"):
         plan_campaign(1000, SETTINGS.model_copy(update={"checks": 0.5, "repeats": 0.5}))
+
+
+@pytest.mark.parametrize(
+    ("checks", "qualification", "n_people"), [(0.05, 0, 3), (0.05, 5, 6), (0.2, 4, 3), (0.0, 50, 3)]
+)
+def test_with_known_people_the_plan_counts_what_will_be_handed_out(checks, qualification, n_people):
+    settings = AnnotationConfig(
+        screens=["regions"], drawers_per_edit=2, checks=checks, repeats=0.0, qualification=qualification
+    )
+    things = [Thing(f"edit {number}", f"photo {number}", "model", "task") for number in range(1500)]
+    design = Design.of(settings, "regions", "key")
+    n_checks = min(most_checks(len(things), n_people, design), MOST_CHECKS)
+    rows = renew(
+        [], things, [f"person {n}" for n in range(n_people)], (), (), [f"c{n}" for n in range(n_checks)], design
+    )
+    (plan,) = plan_campaign(len(things), settings, n_people=n_people)
+    assert abs(plan.answers - len(rows)) <= n_people  # a part of a check more or less for each
+    (unknown,) = plan_campaign(len(things), settings)
+    assert unknown.answers >= plan.answers - qualification * n_people
+
+
+def test_a_workspace_is_planned_for_the_people_that_it_has(tmp_path):
+    workspace = make_workspace(tmp_path, n_sources=3)
+    share = plan_workspace(workspace, 15_000)[0]
+    Roster(workspace).add(f"{number}@example.org" for number in range(15))
+    few = plan_workspace(workspace, 15_000)[0]
+    # 15,000 edits each: 40 checks each, not 833.
+    assert share.answers - few.answers == pytest.approx(15 * (15_000 * 0.05 / 0.9 - 40), abs=1)
