@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from editfhf import cli
+from editfhf.blind_pairs import COLUMNS
 from editfhf.errors import BadInput, JobFailed
 from refiner import commands, runs
-from refiner.blind_pairs import COLUMNS, write_pairs
+from refiner.blind_pairs import write_pairs
 from refiner.data import decode
 from refiner.measures.loop import stratified
 from refiner.preferences import read_preferences
