@@ -9,7 +9,9 @@ annotation/raw/pulled.json          what each project looked like when it was pu
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from annotation.campaign import checks_of, read_assignments, require_projects
 from annotation.client import Client
 from annotation.export_file import read_export
 from annotation.harvest import HARVESTED, Harvest, Known
-from annotation.projects import Place, heal
+from annotation.projects import Item, Place, heal, item_in
 from annotation.pseudonyms import Pseudonyms
 from annotation.roster import Roster
 from annotation.screens import SCREENS
@@ -32,6 +34,7 @@ from editfhf.schema import TABLES, canonical_json, stable_id
 from editfhf.workspace import Workspace
 
 SCREENED_TABLES = ("ratings", "answers")
+ROW_GROUP = 50_000  # rows of a merged table that are in memory at one time, and are read together later
 Track = Callable[[list[tuple[Place, int]]], Iterable[tuple[Place, int]]]
 
 
@@ -78,20 +81,24 @@ def pull(
         projects = require_projects(workspace, client)
         pulled, known = _Pulled(workspace, everything), known_of(workspace, client.users())
         changed, altered = [], []
-        for place, project in track(sorted(projects.known.items())):
-            if pulled.is_as_before(project, fingerprint := _fingerprint(client, project)):
+        places = sorted(projects.known.items())
+        remove_leftovers(raw_folder(workspace))
+        exports = _one_ahead(_exports(workspace, client, pulled, places))
+        for (_, project), export in zip(track(places), exports, strict=True):
+            if export is None:
                 continue
-            on_server = client.project_state(project)["label_config"]
-            if on_server.strip() != SCREENS[place.project_type].label_config.strip():
-                altered.append(project)
-            heal(client, project)
             pulled.forget(project)
-            harvest(project, known, fetch_export(workspace, client, project), pulled.folder(project))
+            path, fingerprint = export.path, export.fingerprint
+            if not harvest(project, known, path, pulled.folder(project)):
+                heal(client, project)
+                fingerprint = _fingerprint(client, project)
+                path = fetch_export(workspace, client, project)
+                harvest(project, known, path, pulled.folder(project))
             pulled.note(project, fingerprint)
             changed.append(project)
+            altered += [project] * export.altered
         gone = sorted(set(pulled.known) - set(projects.known.values()))
-        tables = merge(workspace, pulled_folders(workspace))
-    counts = {name: table.num_rows for name, table in tables.items()}
+        counts = merge(workspace, pulled_folders(workspace))
     return PullCounts(
         counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"],
         sorted(projects.known.values()), changed, gone, altered,
@@ -101,7 +108,6 @@ def pull(
 def fetch_export(workspace: Workspace, client: Client, project: int) -> Path:
     """Bring the server's export of a project to `annotation/raw/`, in the place of the last one. Holding the lock."""
     path = raw_folder(workspace) / f"project-{project}.json"
-    remove_leftovers(path.parent)
     with whole_file(path, mode=0o600) as temporary:
         client.export(project, temporary)
     return path
@@ -118,37 +124,56 @@ def known_of(workspace: Workspace, emails: Mapping[int, str]) -> Known:
     )
 
 
-def harvest(project: int, known: Known, export: Path, folder: Path) -> None:
-    """Read an export into the tables of a folder."""
+def harvest(project: int, known: Known, export: Path, folder: Path) -> bool:
+    """Read an export into the tables of a folder; whether each item is there once, as it should be."""
     reader = Harvest(project, known)
+    seen: Counter[str] = Counter()
     for task in read_export(export):
         reader.add(task)
+        seen[item_in(task.get("data"))] += 1
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in reader.tables().items():
         with whole_file(folder / f"{name}.parquet") as temporary:
-            pq.write_table(table, temporary)
+            pq.write_table(with_positions(table) if name == "ratings" else table, temporary)
+    return all(n == 1 for item, n in seen.items() if item in known.items)
 
 
-def merge(workspace: Workspace, folders: Iterable[Path]) -> dict[str, pa.Table]:
-    """Write the tables of the workspace from those of its projects; who is set aside is marked in them."""
+def merge(workspace: Workspace, folders: Iterable[Path]) -> dict[str, int]:
+    """Write the tables of the workspace from those of its projects; who is set aside is marked in them.
+
+    Returns:
+        How many rows each table has.
+    """
     folders = list(folders)
     aside = pa.array(sorted(Roster(workspace).screened()), pa.string())
-    tables = {}
-    for name in HARVESTED:
-        parts = [pq.read_table(folder / f"{name}.parquet").cast(TABLES[name]) for folder in folders]
-        table = pa.concat_tables([TABLES[name].empty_table(), *parts]).combine_chunks()
-        if name == "ratings":
-            table = with_positions(table)
-        if name in SCREENED_TABLES:
-            place = table.schema.get_field_index("screened")
-            table = table.set_column(place, table.schema.field(place), pc.is_in(table["annotator"], aside))
-        workspace.write_table(name, table)
-        tables[name] = table
-    return tables
+    return {
+        name: workspace.write_batches(name, _merged(name, [folder / f"{name}.parquet" for folder in folders], aside))
+        for name in HARVESTED
+    }
+
+
+def _merged(name: str, paths: Iterable[Path], aside: pa.Array) -> Iterator[pa.Table]:
+    """The rows of all these files, `ROW_GROUP` at a time."""
+    parts: list[pa.Table] = []
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROW_GROUP):
+                parts.append(_marked(pa.Table.from_batches([batch]).cast(TABLES[name]), name, aside))
+                if sum(part.num_rows for part in parts) >= ROW_GROUP:
+                    yield pa.concat_tables(parts)
+                    parts = []
+    yield pa.concat_tables([TABLES[name].empty_table(), *parts])
+
+
+def _marked(table: pa.Table, name: str, aside: pa.Array) -> pa.Table:
+    if name not in SCREENED_TABLES:
+        return table
+    place = table.schema.get_field_index("screened")
+    return table.set_column(place, table.schema.field(place), pc.is_in(table["annotator"], aside))
 
 
 def with_positions(ratings: pa.Table) -> pa.Table:
-    """`position`: the how-manieth answer of this annotator in this session, from 1."""
+    """`position`: the how-manieth answer of this annotator in this session of this project, from 1."""
     if not ratings.num_rows:
         return ratings
     order = ["annotator", "session", "submitted_at", "edit_id", "repeat"]
@@ -224,6 +249,39 @@ class _Pulled:
     def _write(self) -> None:
         with whole_file(self._path) as temporary:
             temporary.write_text(json.dumps(self.known, indent=1), encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """A project that changed, as it came; `altered`: its screen is no longer ours."""
+
+    path: Path
+    fingerprint: str
+    altered: bool
+
+
+def _exports(
+    workspace: Workspace, client: Client, pulled: _Pulled, places: Iterable[tuple[Place, int]]
+) -> Iterator[_Export | None]:
+    """The export of each project, None for one that looks as it did."""
+    for place, project in places:
+        fingerprint = _fingerprint(client, project)  # before the export: what comes in between is read next time
+        if pulled.is_as_before(project, fingerprint):
+            yield None
+            continue
+        on_server = client.project_state(project)["label_config"]
+        altered = on_server.strip() != SCREENS[place.project_type].label_config.strip()
+        yield _Export(fetch_export(workspace, client, project), fingerprint, altered)
+
+
+def _one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items; while one is worked on, the next is made in a thread: the server writes while we read."""
+    nothing = object()
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, nothing)
+        while (item := coming.result()) is not nothing:
+            coming = thread.submit(next, items, nothing)
+            yield item  # type: ignore[misc]
 
 
 def _fingerprint(client: Client, project: int) -> str:

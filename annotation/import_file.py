@@ -56,8 +56,8 @@ def import_export(workspace: Workspace, path: Path) -> ImportCounts:
             shutil.copyfile(path, temporary)
         known = known_of(workspace, {number: f"user-{number}@label-studio.export" for number in users})
         harvest(NUMBER, _with_edits(known, project_type), copy, folder)
-        tables = merge(workspace, pulled_folders(workspace))
-    counts = [tables[name].num_rows for name in ("ratings", "regions", "answers", "refused_answers")]
+        rows = merge(workspace, pulled_folders(workspace))
+    counts = [rows[name] for name in ("ratings", "regions", "answers", "refused_answers")]
     return ImportCounts(project_type, *counts)
 
 

@@ -115,7 +115,12 @@ def title_of_campaign(workspace: Workspace) -> str:
 
 def item_of(task: ServerTask) -> str:
     """What a task is about: `Assignment.item_id`; "" for a task that is not ours."""
-    return str(task.data.get("item", ""))
+    return item_in(task.data)
+
+
+def item_in(data: Any) -> str:
+    """`item_of`, from the data of a task (decoded JSON of any shape)."""
+    return str(data.get("item", "")) if isinstance(data, dict) else ""
 
 
 def heal(client: Client, project: int) -> list[ServerTask]:

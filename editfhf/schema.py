@@ -6,7 +6,7 @@ dataset config of the same name, so that building the dataset selects rows and n
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -387,5 +387,8 @@ TABLES: dict[str, pa.Schema] = {
 def to_table(name: str, records: list[Any]) -> pa.Table:
     """Records (dataclasses or dicts) as the Arrow table `name` of `TABLES`; fields that it lacks are left out."""
     schema = TABLES[name]
-    rows = [record if isinstance(record, dict) else asdict(record) for record in records]
-    return pa.Table.from_pylist([{field: row[field] for field in schema.names} for row in rows], schema=schema)
+
+    def column(name: str) -> list[Any]:
+        return [record[name] if isinstance(record, dict) else getattr(record, name) for record in records]
+
+    return pa.Table.from_arrays([pa.array(column(field.name), field.type) for field in schema], schema=schema)

@@ -1,6 +1,6 @@
 """A workspace: the folder in which one campaign lives. All its paths, tables and images are reached through here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cached_property
@@ -120,6 +120,20 @@ class Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary:
             pq.write_table(table, temporary)
+
+    def write_batches(self, name: str, batches: Iterable[pa.Table]) -> int:
+        """Replace the table `name` by these rows, of which one batch is in memory at a time; returns how many.
+
+        Each batch is a row group of the file.
+        """
+        path = self.table_path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as temporary, pq.ParquetWriter(temporary, TABLES[name]) as writer:
+            rows = 0
+            for batch in batches:
+                writer.write_table(batch)
+                rows += batch.num_rows
+        return rows
 
     def sources(self) -> list[Source]:
         """All photos, derived ones too, in the order of the table."""

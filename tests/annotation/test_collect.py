@@ -1,5 +1,7 @@
 import json
+from dataclasses import asdict
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +11,11 @@ from annotation.export_file import read_export
 from annotation.harvest import HARVESTED
 from annotation.projects import item_of
 from editfhf.errors import JobFailed
+from editfhf.schema import CheckAnswer, to_table
 from tests.annotation.conftest import edits_of, only_project
 from tests.annotation.label_studio_json import ratings, region
+
+NOON = "2026-11-02T12:00:00+00:00"
 
 
 def test_read_export_gives_what_json_gives_however_small_the_blocks(tmp_path, monkeypatch):
@@ -113,3 +118,46 @@ def test_a_person_who_answered_twice_counts_once_and_the_other_answer_is_kept_as
     assert (counts.ratings, counts.answers, counts.refused) == (3, 1, 1)
     assert {row["score"] for row in workspace.read_table("ratings").to_pylist()} == {5.0}
     assert "twice" in workspace.read_table("refused_answers")["reason"][0].as_py()
+
+
+@pytest.mark.server
+def test_a_task_that_is_there_twice_is_healed_by_the_pull_and_counts_once(workspace, client):
+    campaign.push(workspace, client)
+    project = only_project(workspace, client)
+    first, other, *_ = client.tasks(project)
+    answer = {"result": ratings()}
+    client.add_annotation(first.id, answer)
+    client.import_tasks(project, [{"data": first.data, "annotations": [answer]}, {"data": other.data}])
+
+    counts = collect.pull(workspace, client)
+    assert (counts.answers, counts.refused) == (1, 0)
+    assert len(list(client.tasks(project))) == len(workspace.edits())
+    assert collect.pull(workspace, client).changed == []
+
+
+def test_a_merged_table_is_read_and_written_in_pieces_without_losing_a_row(workspace, monkeypatch):
+    monkeypatch.setattr(collect, "ROW_GROUP", 4)
+    rows = [CheckAnswer(f"c{n}", f"a{n % 2}", "human", "ratings", "check", True, "{}", 1.0, NOON) for n in range(11)]
+    folders = [workspace.root / f"part-{n}" for n in range(3)]
+    for folder, own in zip(folders, (rows[:2], rows[2:2], rows[2:]), strict=True):
+        folder.mkdir()
+        for name in HARVESTED:
+            pq.write_table(to_table(name, own if name == "check_answers" else []), folder / f"{name}.parquet")
+    assert collect.merge(workspace, folders)["check_answers"] == len(rows)
+    assert workspace.read_table("check_answers").to_pylist() == [asdict(row) for row in rows]
+    assert workspace.read_table("ratings").num_rows == 0
+
+
+def test_one_is_made_ahead_and_an_error_comes_in_its_turn():
+    made = []
+
+    def items():
+        for n in range(3):
+            made.append(n)
+            yield n
+        raise JobFailed("the fourth")
+
+    taken: list[int] = []
+    with pytest.raises(JobFailed, match="the fourth"):
+        taken.extend(collect._one_ahead(items()))
+    assert taken == made == [0, 1, 2]
