@@ -73,6 +73,9 @@ def _look(path: Path) -> tuple[str, set[int]]:
                 result = annotation.get("result")
                 items = result if isinstance(result, list) else []
                 controls |= {str(item.get("from_name")) for item in items if isinstance(item, dict)}
+    for screen, control in (("verify", interface.VERDICT), ("preference", interface.PREFERENCE)):
+        if control in controls:
+            return screen, users
     # Where nobody found a flaw, nothing was drawn either: the screen without ratings is known by their absence.
     if not controls & set(DIMENSIONS):
         return "regions", users

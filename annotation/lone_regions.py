@@ -15,7 +15,7 @@ def lone_regions(regions: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
     missing, drawn on the photo): there is nothing to outline for others.
 
     Args:
-        regions, answers: columns of the records `Region` and `Answer`.
+        regions, answers: columns of the records `Region` and `Answer`; region_id names a row.
     """
     inspected = inspections(answers)
     counting = inspected[~inspected["screened"].astype(bool)]

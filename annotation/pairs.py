@@ -1,4 +1,4 @@
-"""Two images of one photo and instruction, between which people choose blindly: which pairs, and who sees what where."""
+"""Two images of one photo and instruction, between which people choose blindly: which pairs, and on which sides."""
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import Any, Literal
 
 from annotation.order import Thing
+from annotation.published import address_of
 from editfhf.schema import Edit, stable_id
 
 Which = Literal["first", "second"]
@@ -123,12 +124,12 @@ class Sides:
         return left
 
 
-def left_of(pair: Pair, data: Mapping[str, Any], addresses: Mapping[str, str]) -> Which | None:
+def left_of(pair: Pair, data: Mapping[str, Any], key: str) -> Which | None:
     """Which image a task shows on the left; None where it shows others.
 
     Args:
-        data: of the task; addresses: file → address, of both images.
+        data: of the task; key: that of the pseudonyms, under which images are published.
     """
     shown = (data.get("first_image"), data.get("second_image"))
-    first, second = addresses[pair.first_file], addresses[pair.second_file]
+    first, second = address_of(key, pair.first_file), address_of(key, pair.second_file)
     return "first" if shown == (first, second) else "second" if shown == (second, first) else None

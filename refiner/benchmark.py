@@ -240,7 +240,8 @@ def _trust(
         simulated = f" ({preferences.n_simulated} of them simulated)" if preferences.n_simulated else ""
         told[VOTERS] = (
             f"Without knowing which is which, {preferences.n_people} people{simulated} chose between before and after "
-            f"on {preferences.n_edits} edits that refining had changed; shares are of these, intervals over photos alone."
+            f"on {preferences.n_edits} edits that refining had changed; shares are of these, intervals over photos "
+            "alone."
         )
     return told
 
