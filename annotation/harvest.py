@@ -174,7 +174,7 @@ class Harvest:
         self._put("regions", parsed.regions)
 
     def _keep_comparing(self, row: Assignment, parsed: ParsedAnnotation, answer: Answer, left: str) -> None:
-        """A verdict or a preference; an answer too where it is about an edit of this workspace."""
+        """A verdict or a preference; `answers` says who looked at an edit as a whole."""
         who = (answer.annotator, answer.annotator_kind)
         when = (answer.lead_time_s, answer.submitted_at)
         if row.project_type == "verify":
@@ -192,8 +192,6 @@ class Harvest:
                     choice, left, *when,
                 )
             ])  # fmt: skip
-        if answer.edit_id in self.known.edits:
-            self._put("answers", [answer])
 
     def _put(self, name: str, records: list[Any]) -> None:
         self._pending[name] += records
