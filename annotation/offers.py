@@ -12,11 +12,12 @@ from annotation.lone_regions import lone_regions
 from annotation.order import Thing
 from annotation.pair_folders import pairs_in_folders
 from annotation.pairs import Pair, choose_pairs, pairs_of_models
+from annotation.roster import Roster
 from annotation.worklist import things_of
 from editfhf.schema import Edit
 from editfhf.workspace import Workspace
 
-ANSWER_COLUMNS = ["edit_id", "annotator", "project_type", "outcome", "screened"]
+ANSWER_COLUMNS = ["edit_id", "annotator", "project_type", "outcome"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,10 @@ class Offers:
         """Regions of these edits that a single person saw, by their ids: rows of the table `regions`."""
         regions = self._workspace.read_table("regions")
         names = ["edit_id", "annotator", "region_id", "kind", "polygon"]
-        lone = lone_regions(
-            regions.select(names).to_pandas(),
-            self._workspace.read_table("answers").select(ANSWER_COLUMNS).to_pandas(),
-        )
+        answers = self._workspace.read_table("answers").select(ANSWER_COLUMNS).to_pandas()
+        # As of now: the tables are marked after the work is handed out anew.
+        answers["screened"] = answers["annotator"].isin(Roster(self._workspace).screened())
+        lone = lone_regions(regions.select(names).to_pandas(), answers)
         rows = regions.filter(pc.is_in(regions["region_id"], pa.array(lone["region_id"], pa.string()))).to_pylist()
         there = {edit.edit_id for edit in self.edits}
         return {row["region_id"]: row for row in rows if row["edit_id"] in there}

@@ -143,14 +143,14 @@ class Person:
             return guess if rng.random() < 0.5 else None
         if self.favourite is not None and rng.random() < self.devotion:
             return guess
+        if self.inverted:
+            return None if flaw_type else guess
         # Whoever is pointed at a place sees what is there twice as surely, and now and then what is not.
         if flaw_type is None:
             sees = rng.random() < POINTED_AT * min(1.0, self.spurious_rate)
         else:
             sees = self.notices(severity, rng) or self.notices(severity, rng)
-        if sees == self.inverted:
-            return None
-        return self.name_flaw(flaw_type or guess, rng)
+        return self.name_flaw(flaw_type or guess, rng) if sees else None
 
     def prefer(self, left: Mapping[str, float], right: Mapping[str, float], rng: np.random.Generator) -> str:
         """Which of two images this person prefers: `first` (the left one), `second`, or `tie`.

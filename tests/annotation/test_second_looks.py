@@ -11,6 +11,7 @@ from PIL import Image
 from annotation import campaign, collect, membership, simulate
 from annotation.campaign import read_assignments, require_projects, tasks_on_server
 from annotation.cost import plan_workspace
+from annotation.items import preference_item
 from annotation.lone_regions import lone_regions
 from annotation.pair_folders import folders_with_choices
 from annotation.projects import item_of
@@ -112,7 +113,9 @@ def test_pairs_of_two_models_and_of_a_folder_are_judged_blindly_and_come_home(wo
         Roster(workspace).set_state(member.email, "left")
     counts = simulate.simulate(workspace, client, annotators=5, seed=1, mix="")
     assert counts.answers == (3 + 2) * 3
-    data = [task.data for project in require_projects(workspace, client).known.values() for task in client.tasks(project)]
+    data = [
+        task.data for project in require_projects(workspace, client).known.values() for task in client.tasks(project)
+    ]
     assert {tuple(sorted(one)) for one in data} == {
         ("first_image", "instruction", "item", "second_image", "source_image")
     }
@@ -127,17 +130,15 @@ def test_pairs_of_two_models_and_of_a_folder_are_judged_blindly_and_come_home(wo
     model_of = {edit.edit_id: edit.model for edit in workspace.edits()}
     assert len(of_models) == 9
     chosen = of_models[of_models.choice.isin(["first", "second"])]
-    won = [
-        model_of[row.edit_id if row.choice == "first" else row.other_edit_id] for row in chosen.itertuples()
-    ]
+    won = [model_of[row.edit_id if row.choice == "first" else row.other_edit_id] for row in chosen.itertuples()]
     assert len(won) > 4
     assert np.mean([model.endswith("careful") for model in won]) > 0.8
 
     # Before and after: the folder in the workspace is what `benchmark --preferences` reads.
     (folder,) = folders_with_choices(workspace)
     told = read_preferences(folder, {edit.edit_id for edit in workspace.edits()})
-    assert told.n_people == told.n_simulated == 5 or told.n_people == told.n_simulated >= 3
     refined = preferences[preferences.other_edit_id == ""]
+    assert told.n_people == told.n_simulated == refined.annotator.nunique()
     mean = refined.assign(vote=refined.choice.map({"first": -1, "tie": 0, "second": 1})).groupby("edit_id").vote.mean()
     assert dict(told.votes) == pytest.approx(dict(mean))
     edit = next(one for one in workspace.edits() if one.edit_id == refined.edit_id.iloc[0])
@@ -156,6 +157,29 @@ def test_pairs_of_two_models_and_of_a_folder_are_judged_blindly_and_come_home(wo
     assert not (folder / f"campaign-{person}.csv").exists()
     assert person not in set(tables(workspace, "preferences")[0].annotator)
     assert {row["annotator"] for row in assess_workspace(workspace)} == set(preferences.annotator) - {person}
+
+
+def test_what_a_suspended_person_alone_drew_is_shown_to_nobody_until_that_is_undone(workspace, client):
+    use_settings(workspace, screens="[regions]", **FEW)
+    simulate.simulate(workspace, client, seed=3)
+    collect.pull(workspace, client)
+    use_settings(workspace, screens=SCREENS, preference_pairs=0, **FEW)
+    campaign.push(workspace, client)
+
+    def regions_of(person: str) -> set[str]:
+        rows = [row for row in read_assignments(workspace) if row.project_type == "verify"]
+        return {row.edit_id for row in rows} & set(regions[regions.annotator == person].region_id)
+
+    (regions,) = tables(workspace, "regions")
+    roster = Roster(workspace)
+    person = max(set(regions.annotator), key=lambda one: len(regions_of(one)))
+    number = next(one.number for one in roster.members if roster.pseudonym(one) == person)
+    before = regions_of(person)
+    assert before
+    assert membership.suspend(workspace, client, str(number)).withdrawn >= 2 * len(before)
+    assert not regions_of(person)
+    membership.suspend(workspace, client, str(number), undo=True)
+    assert regions_of(person) == before
 
 
 def test_without_regions_or_people_the_screen_says_what_it_needs_and_the_others_go_on(workspace, client):
@@ -193,10 +217,10 @@ def test_while_nobody_is_named_whoever_comes_compares_pairs(workspace, client):
     assert first != second
     (project,) = require_projects(workspace, client).known.values()
     task = next(iter(client.tasks(project)))
-    client.add_annotation(task.id, {"result": [_preferred("second")], "lead_time": 4.0})
+    client.add_annotation(task.id, {"result": [preference_item("second")], "lead_time": 4.0})
     other = max(client.tasks(project), key=lambda one: one.id)
     shown = other.data | {"first_image": other.data["source_image"]}
-    client.import_tasks(project, [{"data": shown, "annotations": [{"result": [_preferred("tie")]}]}])
+    client.import_tasks(project, [{"data": shown, "annotations": [{"result": [preference_item("tie")]}]}])
     client.delete_tasks(project, [other.id])
     pulled = collect.pull(workspace, client)
     assert (pulled.preferences, pulled.refused) == (1, 1)
@@ -206,12 +230,6 @@ def test_while_nobody_is_named_whoever_comes_compares_pairs(workspace, client):
     assert row["pair_id"] == {one.item_id: one.edit_id for one in read_assignments(workspace)}[item_of(task)]
     (refused,) = workspace.read_table("refused_answers").to_pylist()
     assert "does not show the images of its pair" in refused["reason"]
-
-
-def _preferred(side: str):
-    from annotation.items import preference_item
-
-    return preference_item(side)
 
 
 def test_the_plan_counts_regions_and_pairs(workspace):
