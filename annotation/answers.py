@@ -316,7 +316,8 @@ class _Reader:
         assisted: bool,
         source_polygon: Polygon | None = None,
     ) -> None:
-        region_id = stable_id(self._who["edit_id"], self._who["annotator"], name)
+        outline = repr((polygon, source_polygon))
+        region_id = stable_id(self._who["edit_id"], self._who["annotator"], name, outline)
         self.parsed.regions.append(
             Region(
                 region_id=region_id, **self._who, kind=kind, flaw_type=flaw_type, extent=extent, polygon=polygon,

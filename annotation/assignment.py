@@ -24,6 +24,7 @@ def assign(
     seed: int,
     done: Collection[tuple[str, str]] = (),
     kept: Mapping[str, Sequence[str]] | None = None,
+    barred: Collection[tuple[str, str]] = (),
 ) -> dict[str, list[str]]:
     """What each person is still to look at, in order.
 
@@ -39,6 +40,7 @@ def assign(
         raters: different people for each thing; those of `done` count.
         done: (thing, person), also of people who have left.
         kept: person → what this person has already and has not done, in order: it stays as far as shares allow.
+        barred: (thing, person) who must not look at it, such as who drew it.
 
     Returns:
         person → ids of things: what was kept, in its order, then what is new, shuffled, edits of one photo far apart
@@ -53,10 +55,17 @@ def assign(
         if thing_id in did:
             did[thing_id].add(person)
     need = {thing: max(0, raters - len(those)) for thing, those in did.items()}
-    _require_enough(did, people, raters)
-    held = _keep(kept or {}, people, need, did)
+    taken = {thing: set(those) for thing, those in did.items()}  # by whom it is not looked at (again)
+    for thing_id, person in barred:
+        if thing_id in taken:
+            taken[thing_id].add(person)
+    _require_enough(did, taken, people, raters)
+    held = _keep(kept or {}, people, need, taken)
     number_of = {person: number for number, person in enumerate(people)}
-    by_people = {thing: {number_of[one] for one in those if one in number_of} for thing, those in did.items()}
+    by_people, not_by = (
+        {thing: {number_of[one] for one in those if one in number_of} for thing, those in of_thing.items()}
+        for of_thing in (did, taken)
+    )
     holders: dict[str, set[int]] = {thing: set() for thing in did}
     for number, ids in enumerate(held):
         for thing_id in ids:
@@ -64,8 +73,8 @@ def assign(
     models = Balance({thing.id: thing.model for thing in ordered}, len(people))
     tasks = Balance({thing.id: thing.task for thing in ordered}, len(people))
     random = np.random.default_rng(int(stable_id(str(seed), "order of things"), 16))
-    _deal(need, by_people, holders, (models, tasks), len(people), random)
-    shares = Shares(by_people, holders, held, (models, tasks))
+    _deal(need, by_people, not_by, holders, (models, tasks), len(people), random)
+    shares = Shares(not_by, holders, held, (models, tasks))
     shares.level()
     by_id = {thing.id: thing for thing in ordered}
     todo = {}
@@ -82,24 +91,26 @@ def item_id(key: str, annotator: str, project_type: str, thing_id: str, role: st
     return hmac.new(key.encode(), text.encode(), sha256).hexdigest()[:ID_LENGTH]
 
 
-def _require_enough(did: Mapping[str, set[str]], people: Sequence[str], raters: int) -> None:
+def _require_enough(
+    did: Mapping[str, set[str]], taken: Mapping[str, set[str]], people: Sequence[str], raters: int
+) -> None:
     everybody = set(people)
-    for thing, those in did.items():
-        there = len(those | everybody) if those else len(everybody)
+    for thing, those in taken.items():
+        there = len(did[thing]) + len(everybody - those) if those else len(everybody)
         if there < raters:
             raise BadInput(
                 f"Each edit needs {raters} different people, and there are {there} for {thing}.",
-                mend=f"Let {raters - there} more join (`editfhf annotate people --add`), or lower raters_per_edit or "
-                "drawers_per_edit in editfhf.yaml.",
+                mend=f"Let {raters - there} more join (`editfhf annotate people --add`), or lower raters_per_edit, "
+                "drawers_per_edit, verifiers_per_region or judges_per_pair in editfhf.yaml.",
             )
 
 
 def _keep(
-    kept: Mapping[str, Sequence[str]], people: Sequence[str], need: Mapping[str, int], did: Mapping[str, set[str]]
+    kept: Mapping[str, Sequence[str]], people: Sequence[str], need: Mapping[str, int], taken: Mapping[str, set[str]]
 ) -> list[list[str]]:
     """What stays with each person, in its order: what is wanted and not done, by nobody more than it needs."""
     held = [
-        dict.fromkeys(one for one in kept.get(person, ()) if one in need and person not in did[one])
+        dict.fromkeys(one for one in kept.get(person, ()) if one in need and person not in taken[one])
         for person in people
     ]
     holders: dict[str, list[int]] = {thing: [] for thing in need}
@@ -117,6 +128,7 @@ def _keep(
 def _deal(
     need: Mapping[str, int],
     did: Mapping[str, set[int]],
+    taken: Mapping[str, set[int]],
     holders: Mapping[str, set[int]],
     balances: Sequence[Balance],
     n_people: int,
@@ -144,7 +156,7 @@ def _deal(
         else:
             cost = np.empty(n_people)
             cost[np.lexsort((chance, too_many, load))] = np.arange(n_people)
-        cost[[*holders[thing], *did[thing]]] = np.inf
+        cost[[*holders[thing], *taken[thing]]] = np.inf
         chosen = np.argsort(cost)[:missing]
         load[chosen] += 1
         for balance in balances:

@@ -1,10 +1,12 @@
 """The campaign on the server: a project for each person and kind of screen, a task for each item, and no task twice."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import pyarrow.compute as pc
 
 from annotation import remote
 from annotation.admission import admit
@@ -12,17 +14,23 @@ from annotation.checks import MOST_CHECKS, SORTS_OF, Check, make_checks, read_ch
 from annotation.client import Client, ServerTask
 from annotation.examples import write_examples
 from annotation.guidelines import guidelines
+from annotation.offers import Offers
+from annotation.pair_folders import take_in
 from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Roster
 from annotation.server import find_server
-from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew, things_of
+from annotation.shown import Shown
+from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew
+from editfhf.config import CONFIG_NAME
 from editfhf.errors import BadInput
 from editfhf.schema import PROJECT_TYPES, Assignment, Edit
 from editfhf.workspace import Workspace
 
 CHECKS_FOLDER, EXAMPLES_FOLDER = "checks", "examples"
+# Where what was brought home says what a person looked at, for things that are no edits: (table, column).
+THINGS_ANSWERED = {"verify": ("verdicts", "region_id"), "preference": ("preferences", "pair_id")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,7 @@ class PushCounts:
     Attributes:
         tasks: added; already_there: left as they were; withdrawn: unanswered ones taken from somebody.
         people: who have work.
+        notes: of each screen that has nothing to show, why.
     """
 
     projects: list[int]
@@ -39,6 +48,7 @@ class PushCounts:
     already_there: int
     withdrawn: int
     people: int
+    notes: tuple[str, ...] = ()
 
     def as_row(self) -> dict[str, Any]:
         return {
@@ -47,18 +57,25 @@ class PushCounts:
         }  # fmt: skip
 
 
-def push(workspace: Workspace, client: Client) -> PushCounts:
+def push(workspace: Workspace, client: Client, pairs: Path | None = None) -> PushCounts:
     """Hand out what is to be looked at, and make the server's projects and tasks those of the assignments.
 
     While nobody is named (`annotate people --add`) there is one project for each kind of screen, for whoever comes;
     Label Studio's own counting of answers is not exact then (facts: with several people at once an edit may get one
     more). May be killed at any moment and run again: the server is asked what it has.
 
+    Args:
+        pairs: a folder that `editfhf pairs` wrote, whose pairs are handed out from now on on the screen `preference`.
+
     Raises:
-        BadInput: nothing was generated yet, or there are fewer people than each edit needs.
+        BadInput: nothing was generated yet, there are fewer people than each edit needs, no screen has anything to
+            show, or the folder of pairs is none.
     """
     edits = edits_to_show(workspace)
     with workspace.lock("annotate"):
+        if pairs is not None:
+            _require_screen(workspace, "preference")
+            take_in(workspace, pairs)
         return push_locked(workspace, client, edits)
 
 
@@ -72,25 +89,30 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
     there = {place: heal(client, project) for place, project in projects.known.items()}
     table = read_assignments(workspace)
     answered = {item_of(task) for tasks in there.values() for task in tasks if task.answers}
-    photos = {source.source_id: source.root_id for source in workspace.sources()}
-    things = things_of(edits, photos)
+    offers = Offers(workspace, edits)
+    notes: list[str] = []
     rows: list[Assignment] = [row for row in table if row.project_type not in workspace.config.annotation.screens]
     key = Pseudonyms.of(workspace).key
     for project_type in workspace.config.annotation.screens:
         design = Design.of(workspace.config.annotation, project_type, key)
         of_type = [row for row in table if row.project_type == project_type]
+        offer = offers.of(project_type, (row.edit_id for row in of_type), bool(roster.members))
+        notes += [offer.lacking] if offer.lacking else []
         if roster.members:
             done = done_pairs(workspace, client, of_type, answered, there, project_type, roster)
-            checks = _checks(workspace, edits, most_checks(len(things), len(people), design), design)
-            rows += renew(of_type, things, list(people), done, answered, [one.check_id for one in checks], design)
+            checks = _checks(workspace, edits, most_checks(len(offer.things), len(people), design), design)
+            ids = [one.check_id for one in checks]
+            rows += renew(of_type, offer.things, list(people), done, answered, ids, design, offer.barred)
         else:
-            rows += for_everybody(of_type, things, answered, design)
+            rows += for_everybody(of_type, offer.things, answered, design)
+    if notes and not rows and not table:
+        raise BadInput(notes[0])
     # Before the tasks: a task on the server whose item nobody knows would be nobody's.
     workspace.write_table("assignments", rows)
-    counts, tasks = _make_tasks(workspace, client, projects, people, there, rows, edits)
+    counts, tasks = _make_tasks(workspace, client, projects, people, there, rows, offers)
     if roster.members:
         admit(workspace, client, projects, tasks)
-    return counts
+    return replace(counts, notes=tuple(notes))
 
 
 def edits_to_show(workspace: Workspace) -> list[Edit]:
@@ -159,11 +181,14 @@ def done_pairs(
     project_type: str,
     roster: Roster,
 ) -> set[tuple[str, str]]:
-    """(edit, person) of all that counts as done: on the server, or brought home before its project was deleted."""
+    """(thing, person) of all that counts as done: on the server, or brought home before its project was deleted."""
     aside = roster.screened()
     done = {(row.edit_id, row.annotator) for row in rows if row.item_id in answered and row.role == EDIT}
-    answers = workspace.read_table("answers").select(["edit_id", "annotator", "project_type"]).to_pylist()
-    done |= {(row["edit_id"], row["annotator"]) for row in answers if row["project_type"] == project_type}
+    table, thing = THINGS_ANSWERED.get(project_type, ("answers", "edit_id"))
+    home = workspace.read_table(table)
+    if table == "answers":
+        home = home.filter(pc.equal(home["project_type"], project_type))
+    done |= set(zip(home[thing].to_pylist(), home["annotator"].to_pylist(), strict=True))
     shared = [task for task in there.get(Place(project_type, EVERYBODY), []) if task.answers]
     if shared:
         edit_of = {row.item_id: row.edit_id for row in rows}
@@ -175,14 +200,11 @@ def done_pairs(
     return {(edit, person) for edit, person in done if person and person not in aside}
 
 
-def task_data(images: PublishedImages, item: str, source: str, edited: str, instruction: str) -> dict[str, str]:
-    """What an annotator gets to see, and a name for it that tells nothing. Never the model: a name biases."""
-    return {
-        "item": item,
-        "source_image": images.address(source),
-        "edited_image": images.address(edited),
-        "instruction": instruction,
-    }
+def _require_screen(workspace: Workspace, screen: str) -> None:
+    if screen not in workspace.config.annotation.screens:
+        raise BadInput(
+            f"{workspace.root / CONFIG_NAME} has no screen for pairs.", mend=f"Add {screen} to annotation.screens."
+        )
 
 
 def _make_tasks(
@@ -192,11 +214,15 @@ def _make_tasks(
     people: Mapping[str, int],
     there: Mapping[Place, Sequence[ServerTask]],
     rows: Sequence[Assignment],
-    edits: Sequence[Edit],
+    offers: Offers,
 ) -> tuple[PushCounts, dict[int, list[int]]]:
     """What changed, and the tasks of each project by their numbers."""
     images = PublishedImages(workspace)
-    shown = _Shown(workspace, edits, images)
+    shown = Shown(workspace, offers, checks_of(workspace).values(), images)
+    known = {row.item_id: row for row in rows}
+    for task in (task for tasks in there.values() for task in tasks):
+        if item_of(task) in known:
+            shown.note(known[item_of(task)], task.data)
     texts = _guidelines(workspace, images)
     wanted: defaultdict[Place, list[Assignment]] = defaultdict(list)
     for row in rows:
@@ -217,13 +243,15 @@ def _make_tasks(
         if tasks:
             numbers[projects.known[place]] = sorted({task.id for task in tasks} - set(surplus))
         have = {item_of(task) for task in tasks}
-        missing = [row for row in sorted(wanted[place], key=lambda row: row.position) if row.item_id not in have]
         if not wanted[place]:
             continue
+        missing = [row for row in wanted[place] if row.item_id not in have and shown.can_show(row)]
+        missing.sort(key=lambda row: row.position)
         overlap = workspace.config.annotation.people_per_edit(place.project_type) if place.number == EVERYBODY else 1
         project = projects.ensure(place, overlap, texts[place.project_type], images.folder)
-        if not is_seen:  # before anybody gets a task without its images
-            client.require_image(shown.data(wanted[place][0])["edited_image"])
+        some_row = next((row for row in wanted[place] if shown.can_show(row)), None)
+        if not is_seen and some_row is not None:  # before anybody gets a task without its images
+            client.require_image(shown.an_image(some_row))
             is_seen = True
         for some in chunks(missing, CHUNK):
             numbers[project] += client.import_tasks(project, [{"data": shown.data(row)} for row in some])
@@ -240,26 +268,6 @@ def _guidelines(workspace: Workspace, images: PublishedImages) -> dict[str, str]
         return images.address((folder / name).relative_to(workspace.root).as_posix())
 
     return {project_type: guidelines(project_type, address) for project_type in PROJECT_TYPES}
-
-
-class _Shown:
-    """What there is to see of each item: edits and checks by their ids."""
-
-    def __init__(self, workspace: Workspace, edits: Sequence[Edit], images: PublishedImages) -> None:
-        self._images = images
-        files = {source.source_id: source.file for source in workspace.sources()}
-        self._of = {edit.edit_id: (files[edit.source_id], edit.image, edit.instruction) for edit in edits}
-        for check in read_checks(checks_folder(workspace)):
-            self._of[check.check_id] = (check.source_file, check.edited_file, check.instruction)
-
-    def publish(self, rows: Iterable[Assignment]) -> None:
-        """Let the server have the images of all: those of tasks that are there may be missing after a move."""
-        for edit_id in {row.edit_id for row in rows}:
-            for file in self._of[edit_id][:2]:
-                self._images.address(file)
-
-    def data(self, row: Assignment) -> dict[str, str]:
-        return task_data(self._images, row.item_id, *self._of[row.edit_id])
 
 
 def checks_folder(workspace: Workspace) -> Path:

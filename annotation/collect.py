@@ -25,6 +25,8 @@ from annotation.client import Client
 from annotation.dates import count_misdated
 from annotation.export_file import read_export
 from annotation.harvest import HARVESTED, Harvest, Known
+from annotation.offers import Offers
+from annotation.pair_folders import write_copies
 from annotation.projects import Item, Place, heal, item_in
 from annotation.pseudonyms import Pseudonyms
 from annotation.roster import Roster
@@ -34,7 +36,7 @@ from editfhf.files import remove_leftovers, whole_file
 from editfhf.schema import TABLES, canonical_json, stable_id
 from editfhf.workspace import Workspace
 
-SCREENED_TABLES = ("ratings", "answers")
+SCREENED_TABLES = ("ratings", "answers", "verdicts", "preferences")
 ROW_GROUP = 50_000  # rows of a merged table that are in memory at one time, and are read together later
 Track = Callable[[list[tuple[Place, int]]], Iterable[tuple[Place, int]]]
 
@@ -57,10 +59,15 @@ class PullCounts:
     changed: list[int] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     altered: list[int] = field(default_factory=list)
+    verdicts: int = 0
+    preferences: int = 0
     misdated: int = 0
 
     def as_row(self) -> dict[str, Any]:
-        names = ("ratings", "regions", "answers", "refused", "projects", "changed", "gone", "altered", "misdated")
+        names = (
+            "ratings", "regions", "answers", "verdicts", "preferences", "refused", "projects", "changed", "gone",
+            "altered", "misdated",
+        )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
 
@@ -107,7 +114,8 @@ def pull(
         )
     return PullCounts(
         counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"],
-        sorted(projects.known.values()), changed, gone, sorted(set(altered)), misdated,
+        sorted(projects.known.values()), changed, gone, sorted(set(altered)), counts["verdicts"],
+        counts["preferences"], misdated,
     )  # fmt: skip
 
 
@@ -121,12 +129,17 @@ def fetch_export(workspace: Workspace, client: Client, project: int) -> Path:
 
 def known_of(workspace: Workspace, emails: Mapping[int, str]) -> Known:
     """What the answers of this workspace are checked against."""
+    items = {row.item_id: row for row in read_assignments(workspace)}
+    screens = {row.project_type for row in items.values()}
+    regions = workspace.read_table("regions") if "verify" in screens else TABLES["regions"].empty_table()
     return Known(
-        {row.item_id: row for row in read_assignments(workspace)},
+        items,
         checks_of(workspace),
         set(workspace.ledger.statuses()),
         emails,
         Pseudonyms.of(workspace),
+        dict(zip(regions["region_id"].to_pylist(), regions["edit_id"].to_pylist(), strict=True)),
+        Offers(workspace, workspace.edits()).all_pairs if "preference" in screens else {},
     )
 
 
@@ -157,10 +170,12 @@ def merge(workspace: Workspace, folders: Iterable[Path]) -> dict[str, int]:
     """
     folders = list(folders)
     aside = pa.array(sorted(Roster(workspace).screened()), pa.string())
-    return {
+    counts = {
         name: workspace.write_batches(name, _merged(name, [folder / f"{name}.parquet" for folder in folders], aside))
         for name in HARVESTED
     }
+    write_copies(workspace, workspace.read_table("preferences").to_pylist())
+    return counts
 
 
 def _merged(name: str, paths: Iterable[Path], aside: pa.Array) -> Iterator[pa.Table]:

@@ -140,14 +140,15 @@ def people(
         console.note(f"Now hand out the work anew: editfhf annotate push -w {workspace}")
 
 
-@annotate.command(
-    epilog="Example: editfhf annotate push -w campaign; or editfhf annotate push -w campaign --predictions"
-)
+@annotate.command(epilog="Example: editfhf annotate push -w campaign; --predictions and --pairs DIR add to it")
 def push(
     workspace: WorkspaceOption = ".",
     predictions: Annotated[
         bool, typer.Option("--predictions", help="Draw what `editfhf predict` found beforehand, for people to correct.")
     ] = False,
+    pairs: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also hand out the pairs that `editfhf pairs` wrote there.")
+    ] = None,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -158,8 +159,10 @@ def push(
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    client = connect(opened, url=url)
-    row = campaign.push(opened, client).as_row()
+    counts = campaign.push(opened, client := connect(opened, url=url), pairs)
+    row = counts.as_row()
+    for note in counts.notes:
+        console.note(note)
     if predictions:
         row["predictions"] = push_predictions(opened, client).as_row()
     if as_json or not predictions:
@@ -217,11 +220,14 @@ def pull(
     """Bring new and changed answers home from Label Studio; what cannot be taken goes to a table with the reason."""
     from annotation import collect
     from annotation.client import connect
+    from annotation.pair_folders import folders_with_choices
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
     counts = collect.pull(opened, connect(opened, url=url), everything, lambda places: console.track(places, "Pulling"))
     console.show(counts.as_row(), as_json=as_json)
+    for folder in folders_with_choices(opened):
+        console.note(f"What people chose of the pairs: editfhf benchmark --preferences {folder}")
     if counts.refused:
         console.note(f"{counts.refused} answers or parts of them were refused: {opened.table_path('refused_answers')}")
     if counts.gone:

@@ -1,23 +1,30 @@
 """What a campaign takes: answers, hours, sessions, people and money."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 import pandas as pd
 
+from annotation.all_answers import all_answers
 from annotation.checks import MOST_CHECKS
+from annotation.offers import Offers
 from annotation.roster import Roster
+from annotation.worklist import Design
 from editfhf.config import AnnotationConfig
 from editfhf.errors import BadInput
-from editfhf.schema import RATING_TYPES
+from editfhf.schema import REGION_TYPES, Edit
 from editfhf.workspace import Workspace
 
 # Seconds for one answer where nothing was measured. Assumed, not measured: three ratings at ten seconds each, the most
 # that a vote of ITU-T P.910 takes; some four regions of an edit, each with an outline in a few clicks, a type and a
 # sentence. Close outlines would take 80 s each (COCO's, as Papadopoulos et al., ICCV 2021, report): do a pilot first.
-ASSUMED_S: Mapping[str, float] = {"ratings": 30.0, "regions": 120.0, "together": 150.0}
+ASSUMED_S: Mapping[str, float] = {
+    "ratings": 30.0, "regions": 120.0, "together": 150.0, "verify": 10.0, "preference": 15.0,
+}  # fmt: skip
+# Regions of an edit that one of its people alone draws, where none were drawn yet: assumed, too.
+ASSUMED_LONE_REGIONS = 2.0
 FEWEST_MEASURED = 20  # answers, below which the assumption stands
 
 
@@ -26,9 +33,10 @@ class ScreenPlan:
     """One kind of screen.
 
     Attributes:
-        answers: to be given, checks and repeats among them; of_edits: without these.
+        answers: to be given, checks and repeats among them; of_edits: without these (on `verify` of regions, on
+            `preference` of pairs).
         seconds: for one answer; measured: whether from answers of this campaign.
-        people: the fewest that can do it: as many as look at one edit.
+        people: the fewest that can do it: as many as look at one edit; of `verify` also who drew the region.
         sessions: of at most `session_minutes`.
     """
 
@@ -45,7 +53,7 @@ class ScreenPlan:
     @property
     def overhead(self) -> float:
         """Share of the answers that goes to checks, repeats and the qualification, 0..1."""
-        return 1 - self.of_edits / self.answers
+        return 1 - self.of_edits / self.answers if self.answers else 0.0
 
     def people_for(self, weeks: float, hours_a_week: float) -> int:
         """How many people it takes to be done in time; never fewer than look at one edit.
@@ -70,12 +78,17 @@ class ScreenPlan:
 
 
 def plan_campaign(
-    n_edits: int, settings: AnnotationConfig, measured: Mapping[str, float] = {}, n_people: int | None = None
+    n_edits: int,
+    settings: AnnotationConfig,
+    measured: Mapping[str, float] = {},
+    n_things: Mapping[str, int] = {},
+    n_people: int | None = None,
 ) -> list[ScreenPlan]:
     """The plan of each screen of the settings.
 
     Args:
         measured: project type → seconds for one answer, see `measured_seconds`.
+        n_things: of `verify` the regions, of `preference` the pairs, where they are known.
         n_people: who work. Nobody gets a check twice, and so many are made (`MOST_CHECKS`): few people with much to do
             get fewer than their share. None: not known; then the share is planned, which is the most.
 
@@ -89,25 +102,27 @@ def plan_campaign(
             f"annotation.checks {settings.checks:g} and repeats {settings.repeats:g} leave no room for edits.",
             mend="Lower them in editfhf.yaml; 0.05 each is usual.",
         )
+    assumed = {"verify": ceil(n_edits * ASSUMED_LONE_REGIONS), "preference": settings.preference_pairs}
     plans = []
     for screen in settings.screens:
-        raters = settings.people_per_edit(screen)
-        repeats = settings.repeats if screen in RATING_TYPES else 0.0
-        of_edits = n_edits * raters
-        edits_share = 1 - settings.checks - repeats
+        design = Design.of(settings, screen, "")
+        raters = design.raters
+        of_edits = {**assumed, **n_things}.get(screen, n_edits) * raters
+        edits_share = 1 - design.checks - design.repeats
         workers = max(n_people or raters, raters)
-        checks = of_edits * settings.checks / edits_share
-        first = settings.qualification
+        checks = of_edits * design.checks / edits_share
+        first = design.qualification
         if n_people is not None:
             first = min(first, MOST_CHECKS)
             checks = min(checks, workers * (MOST_CHECKS - first))
-        answers = round(of_edits * (1 + repeats / edits_share) + checks) + first * workers
+        answers = round(of_edits * (1 + design.repeats / edits_share) + checks) + first * workers
+        people = raters + (screen == "verify")
         seconds = measured.get(screen, ASSUMED_S[screen])
         hours = answers * seconds / 3600
         plans.append(
             ScreenPlan(
                 screen, of_edits, answers, round(seconds, 1), screen in measured, round(hours, 1),
-                ceil(hours * 60 / settings.session_minutes), raters, round(hours * settings.wage_per_hour, 2),
+                ceil(hours * 60 / settings.session_minutes), people, round(hours * settings.wage_per_hour, 2),
             )
         )  # fmt: skip
     return plans
@@ -134,9 +149,25 @@ def plan_workspace(workspace: Workspace, n_edits: int | None = None) -> list[Scr
 
     Not of simulated ones, whose pace is made up, nor of those whose answers were set aside: haste is one reason for it.
     """
-    answers = workspace.read_table("answers").to_pandas()
+    answers = all_answers(workspace)
     of_people = answers[(answers["annotator_kind"] == "human") & ~answers["screened"].astype(bool)]
-    n = n_edits if n_edits is not None else len(workspace.edits())
+    edits = workspace.edits()
+    n = n_edits if n_edits is not None else len(edits)
     return plan_campaign(
-        n, workspace.config.annotation, measured_seconds(of_people), len(Roster(workspace).active) or None
-    )
+        n, workspace.config.annotation, measured_seconds(of_people), _things_of(workspace, edits, n),
+        len(Roster(workspace).active) or None,
+    )  # fmt: skip
+
+
+def _things_of(workspace: Workspace, edits: Sequence[Edit], n: int) -> dict[str, int]:
+    """Regions to verify, as many of an edit as of those that people inspected; pairs to compare, of all edits."""
+    settings = workspace.config.annotation
+    offers = Offers(workspace, edits)
+    found: dict[str, int] = {}
+    answers = workspace.read_table("answers").to_pandas()
+    inspected = answers[answers["project_type"].isin(REGION_TYPES)]["edit_id"].nunique()
+    if "verify" in settings.screens and inspected:
+        found["verify"] = ceil(n * len(offers.lone_regions) / inspected)
+    if "preference" in settings.screens and edits and n == len(edits):
+        found["preference"] = len(offers.of("preference", (), people_are_named=True).things)
+    return found

@@ -10,11 +10,23 @@ import pyarrow as pa
 
 from annotation.answers import About, ParsedAnnotation, Refusal, author_of, parse_annotation
 from annotation.checks import Check, passes
+from annotation.interface import FIRST, FLAW, NO_FLAW, SECOND
+from annotation.pairs import Pair, left_of
 from annotation.pseudonyms import Pseudonyms, annotator_kind
 from annotation.worklist import KNOWN_ANSWER, REPEAT
-from editfhf.schema import TABLES, Assignment, CheckAnswer, canonical_json, to_table
+from editfhf.schema import (
+    TABLES,
+    Answer,
+    Assignment,
+    CheckAnswer,
+    Preference,
+    Verdict,
+    canonical_json,
+    to_table,
+)
 
-HARVESTED = ("ratings", "regions", "answers", "check_answers", "refused_answers")
+HARVESTED = ("ratings", "regions", "answers", "check_answers", "verdicts", "preferences", "refused_answers")
+COMPARING = ("verify", "preference")  # screens whose things are no edits
 BATCH = 5000  # records that are Python objects at one time
 
 
@@ -26,6 +38,7 @@ class Known:
         items: what each item is about, by its id; checks: by theirs.
         edits: ids of the edits of this workspace.
         emails: of the server's users, by their numbers.
+        edit_of_region: of regions that were brought home; pairs: that may have been shown, by their ids.
     """
 
     items: Mapping[str, Assignment]
@@ -33,6 +46,8 @@ class Known:
     edits: set[str]
     emails: Mapping[int, str]
     pseudonyms: Pseudonyms
+    edit_of_region: Mapping[str, str] = field(default_factory=dict)
+    pairs: Mapping[str, Pair] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -76,15 +91,16 @@ class Harvest:
         if row is None or problem:
             parsed = ParsedAnnotation(refusals=[Refusal("", problem)])
         else:
-            about = About(row.project_type, row.edit_id, annotator, annotator_kind(email), row.role == REPEAT)
+            about = About(row.project_type, self._edit_of(row), annotator, annotator_kind(email), row.role == REPEAT)
             parsed = parse_annotation(annotation, about)
+            left = self._left(row, task, parsed)
             if parsed.answer is not None:
                 self._answered.add((item, annotator))
-                self._keep(row, parsed)
+                self._keep(row, parsed, left)
         self._put("refused_answers", [
             {
                 "project": self.project, "task": _number(task, "id"), "annotation": _number(annotation, "id"),
-                "edit_id": row.edit_id if row else item, "annotator": annotator,
+                "edit_id": self._edit_of(row) if row else item, "annotator": annotator,
                 "part": refusal.part, "reason": refusal.reason, "raw": json.dumps(annotation),
             }
             for refusal in parsed.refusals
@@ -93,10 +109,19 @@ class Harvest:
     def _problem(self, item: str, row: Assignment | None, annotator: str) -> str:
         if row is None:
             return f"this workspace has handed out no item {item[:80]!r}"
+        if row.project_type == "verify" and row.edit_id not in self.known.edit_of_region:
+            return f"the region {row.edit_id!r} was drawn anew, or removed"
+        if row.project_type == "preference" and row.edit_id not in self.known.pairs:
+            return f"this workspace has no pair {row.edit_id!r}"
+        if row.project_type in COMPARING:
+            return self._problem_of_author(item, row, annotator)
         if row.role not in KNOWN_ANSWER and row.edit_id not in self.known.edits:
             return f"this workspace has no edit {row.edit_id!r}"
         if row.role in KNOWN_ANSWER and row.edit_id not in self.known.checks:
             return f"this workspace has no check {row.edit_id!r}"
+        return self._problem_of_author(item, row, annotator)
+
+    def _problem_of_author(self, item: str, row: Assignment, annotator: str) -> str:
         if not annotator:
             return "nobody on the server has given this answer"
         if row.annotator and row.annotator != annotator:
@@ -105,7 +130,26 @@ class Harvest:
             return "this person answered twice; the other answer counts"
         return ""
 
-    def _keep(self, row: Assignment, parsed: ParsedAnnotation) -> None:
+    def _edit_of(self, row: Assignment) -> str:
+        """The edit that an item is about; of a pair the first."""
+        if row.project_type == "verify":
+            return self.known.edit_of_region.get(row.edit_id, row.edit_id)
+        pair = self.known.pairs.get(row.edit_id) if row.project_type == "preference" else None
+        return pair.edit_id if pair else row.edit_id
+
+    def _left(self, row: Assignment, task: dict[str, Any], parsed: ParsedAnnotation) -> str:
+        """Which image of a pair the task shows on the left; an answer to a task that shows others is refused."""
+        if row.project_type != "preference" or parsed.answer is None:
+            return ""
+        data = task.get("data")
+        pair, key = self.known.pairs[row.edit_id], self.known.pseudonyms.key
+        left = left_of(pair, data, key) if isinstance(data, dict) else None
+        if left is None:
+            parsed.refusals.append(Refusal("", "the task does not show the images of its pair"))
+            parsed.answer = None
+        return left or ""
+
+    def _keep(self, row: Assignment, parsed: ParsedAnnotation, left: str) -> None:
         answer = parsed.answer
         assert answer is not None
         if row.role in KNOWN_ANSWER:
@@ -120,11 +164,34 @@ class Harvest:
                     )
                 ])  # fmt: skip
             return
+        if row.project_type in COMPARING:
+            self._keep_comparing(row, parsed, answer, left)
+            return
         self._put("ratings", parsed.ratings)
         if row.role == REPEAT:  # it says how steady the person is; the edit was looked at once
             return
         self._put("answers", [answer])
         self._put("regions", parsed.regions)
+
+    def _keep_comparing(self, row: Assignment, parsed: ParsedAnnotation, answer: Answer, left: str) -> None:
+        """A verdict or a preference; `answers` says who looked at an edit as a whole."""
+        who = (answer.annotator, answer.annotator_kind)
+        when = (answer.lead_time_s, answer.submitted_at)
+        if row.project_type == "verify":
+            said = parsed.verdict
+            verdict = answer.outcome if said is None else FLAW if said.is_flaw else NO_FLAW
+            flaw_type = said.flaw_type if said else ""
+            self._put("verdicts", [Verdict(row.edit_id, answer.edit_id, *who, verdict, flaw_type, *when)])
+        else:
+            pair = self.known.pairs[row.edit_id]
+            other = SECOND if left == FIRST else FIRST
+            choice = {FIRST: left, SECOND: other, "": answer.outcome}.get(parsed.preferred, parsed.preferred)
+            self._put("preferences", [
+                Preference(
+                    pair.pair_id, pair.edit_id, pair.other_edit_id, pair.first_sha256, pair.second_sha256, *who,
+                    choice, left, *when,
+                )
+            ])  # fmt: skip
 
     def _put(self, name: str, records: list[Any]) -> None:
         self._pending[name] += records

@@ -25,7 +25,7 @@ from annotation.pseudonyms import Pseudonyms
 from annotation.worklist import EDIT
 from editfhf.errors import BadInput, JobFailed
 from editfhf.files import whole_file
-from editfhf.schema import DIMENSIONS, PROJECT_TYPES, Assignment, stable_id
+from editfhf.schema import DIMENSIONS, Assignment, stable_id
 from editfhf.workspace import Workspace
 
 NUMBER = 0  # of the project, in `refused_answers`
@@ -185,7 +185,7 @@ class _Export:
 
 def _screen_of(controls: set[str]) -> str:
     for screen, control in (("verify", interface.VERDICT), ("preference", interface.PREFERENCE)):
-        if control in controls and screen in PROJECT_TYPES:
+        if control in controls:
             return screen
     # Where nobody found a flaw, nothing was drawn either: the screen without ratings is known by their absence.
     if not controls & set(DIMENSIONS):

@@ -12,8 +12,10 @@ from annotation.client import Client
 from annotation.collect import forget_project, merge, pulled_folders, raw_folder
 from annotation.harvest import HARVESTED
 from annotation.import_file import forget_imported, imported_people, read_imports
+from annotation.marks import mark_file, marks_there
 from annotation.projects import EVERYBODY, Projects
 from annotation.pseudonyms import Pseudonyms
+from annotation.published import PublishedImages
 from annotation.roster import Member, Roster
 from editfhf.files import whole_file
 from editfhf.workspace import Workspace
@@ -85,6 +87,7 @@ def erase(workspace: Workspace, client: Client, name: str) -> Erased:
         assignments = [row for row in read_assignments(workspace) if row.annotator != annotator]
         workspace.write_table("assignments", assignments)
         merge(workspace, pulled_folders(workspace))
+        _remove_marks(workspace)
         if member.number != GUEST:
             roster.remove(name)
         admit(workspace, client)  # the wall's file names people, too
@@ -142,6 +145,19 @@ def _erase_pulled(workspace: Workspace, annotator: str) -> tuple[dict[str, int],
                 with whole_file(path) as temporary:
                     pq.write_table(content.filter(pc.not_equal(content["annotator"], annotator)), temporary)
     return rows, edits
+
+
+def _remove_marks(workspace: Workspace) -> None:
+    """The images on which a region is outlined that is no more."""
+    marks = marks_there(workspace)
+    if not marks:
+        return
+    regions = set(workspace.read_table("regions")["region_id"].to_pylist())
+    images = PublishedImages(workspace)
+    for path in marks:
+        if path.stem not in regions:
+            images.withdraw(mark_file(workspace, path.stem))
+            path.unlink()
 
 
 def _erase_on_server(workspace: Workspace, client: Client, number: int, email: str) -> list[int]:

@@ -1,5 +1,6 @@
 """Simulated annotators: how each of them judges, draws and words what is wrong. Nothing here knows the truth."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,8 @@ from editfhf.flaws import FLAWS, flaw_types_of
 from editfhf.geometry import polygon_parts
 from editfhf.schema import DIMENSIONS, stable_id
 
+POINTED_AT = 0.5  # share of a person's way of seeing what is not there, that comes out where an outline asks for it
+ALIKE = 0.2  # grades: two images are called alike below it
 _WORDINGS = (
     "{text}", "{text}.", "There is something wrong here: {text}.", "I see: {text}", "{text}, clearly visible",
     "Looks wrong ({text})", "{type}: {text}", "{type} – {text}.", "Here {text}; this should not be so.",
@@ -129,6 +132,45 @@ class Person:
             return flaw_type
         return str(rng.choice([other for other in flaw_types_of(FLAWS[flaw_type].kind) if other != flaw_type]))
 
+    def verify(self, flaw_type: str | None, severity: float, rng: np.random.Generator) -> str | None:
+        """The flaw type that this person says is within an outline, None for no flaw.
+
+        Args:
+            flaw_type: of what is really there; None: nothing. severity: of it, 0..1.
+        """
+        guess = str(rng.choice(list(FLAWS)))
+        if self.attention < 1 and rng.random() >= self.attention:
+            return guess if rng.random() < 0.5 else None
+        if self.favourite is not None and rng.random() < self.devotion:
+            return guess
+        if self.inverted:
+            return None if flaw_type else guess
+        # Whoever is pointed at a place sees what is there twice as surely, and now and then what is not.
+        if flaw_type is None:
+            sees = rng.random() < POINTED_AT * min(1.0, self.spurious_rate)
+        else:
+            sees = self.notices(severity, rng) or self.notices(severity, rng)
+        return self.name_flaw(flaw_type or guess, rng) if sees else None
+
+    def prefer(self, left: Mapping[str, float], right: Mapping[str, float], rng: np.random.Generator) -> str:
+        """Which of two images this person prefers: `first` (the left one), `second`, or `tie`.
+
+        Args:
+            left, right: dimension → true quality, 0..100.
+        """
+        if self.attention < 1 and rng.random() >= self.attention:
+            return str(rng.choice(["first", "second", "tie"]))
+        if self.favourite is not None and rng.random() < self.devotion:
+            return "first"
+        ahead = float(
+            np.mean([self._opinion(name, left[name]) - self._opinion(name, right[name]) for name in DIMENSIONS])
+        )
+        # In grades, as a rating is: what both images have in common (bias) cancels out.
+        ahead = (SCALE[1] - SCALE[0]) * ahead / 100 + rng.normal(0, self.inconsistency)
+        if abs(ahead) < ALIKE:
+            return "tie"
+        return "first" if ahead > 0 else "second"
+
     def draw(self, outline: list[list[float]], rng: np.random.Generator) -> list[list[float]]:
         """The outline (points in 0..1) as this person would draw it, within the image; at least a triangle."""
         shape = ShapelyPolygon(outline).buffer(0)
@@ -153,9 +195,9 @@ class Person:
             outlines.append(points.tolist())
         return outlines
 
-    def seconds(self, n_regions: int, rng: np.random.Generator) -> float:
-        """Time taken for an answer with so many regions."""
-        return round(float(self.pace * rng.lognormal(np.log(18 + 14 * n_regions), 0.25)), 1)
+    def seconds(self, n_regions: int, rng: np.random.Generator, unhurried: float = 18.0) -> float:
+        """Time taken for an answer with so many regions; `unhurried`: seconds without any."""
+        return round(float(self.pace * rng.lognormal(np.log(unhurried + 14 * n_regions), 0.25)), 1)
 
     def word(self, description: str, flaw_type: str, rng: np.random.Generator, mistaken: bool = False) -> str:
         """The reason that this person writes for a flaw (`mistaken`: for one that is not there)."""

@@ -32,11 +32,17 @@ class PublishedImages:
 
         A hard link costs no disk; where links do not work, a copy.
         """
-        name = hmac.new(self._key, file.encode(), sha256).hexdigest()[:32] + Path(file).suffix.lower()
+        name = _name_of(self._key, file)
         if name not in self._there:
             self._publish(file, self.folder / name)
             self._there.add(name)
-        return f"/data/local-files/?d={quote(f'{FOLDER}/{name}')}"
+        return _address_of(name)
+
+    def withdraw(self, file: str) -> None:
+        """The server hands out that image no more."""
+        name = _name_of(self._key, file)
+        (self.folder / name).unlink(missing_ok=True)
+        self._there.discard(name)
 
     def _publish(self, file: str, target: Path) -> None:
         try:
@@ -46,3 +52,16 @@ class PublishedImages:
         except OSError:
             with whole_file(target) as temporary:
                 shutil.copyfile(self._workspace.path_of(file), temporary)
+
+
+def address_of(key: str, file: str) -> str:
+    """The address under which an image is handed out, whether it is or not; `key`: that of the pseudonyms."""
+    return _address_of(_name_of(key.encode(), file))
+
+
+def _name_of(key: bytes, file: str) -> str:
+    return hmac.new(key, file.encode(), sha256).hexdigest()[:32] + Path(file).suffix.lower()
+
+
+def _address_of(name: str) -> str:
+    return f"/data/local-files/?d={quote(f'{FOLDER}/{name}')}"

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from annotation.all_answers import all_answers
 from annotation.intervals import share_interval
 from annotation.rating_evidence import rating_evidence
 from annotation.reason_evidence import reason_evidence
@@ -85,7 +86,10 @@ def assess_workspace(workspace: Workspace, thresholds: Thresholds | None = None)
     Raises:
         BadInput: nothing was answered yet.
     """
-    ratings, regions, answers, checks = (workspace.read_table(name).to_pandas() for name in TABLES_READ)
+    ratings, regions, checks = (
+        workspace.read_table(name).to_pandas() for name in ("ratings", "regions", "check_answers")
+    )
+    answers = all_answers(workspace)  # verdicts and preferences say how fast a person is
     if ratings.empty and regions.empty and answers.empty and checks.empty:
         raise BadInput("There are no answers to judge anybody by.", mend="Bring them home: `editfhf annotate pull`.")
     shown = ["annotator", "annotator_kind", "verdict", "suspicion", "n_ratings", "n_regions", "n_checks", "reasons"]

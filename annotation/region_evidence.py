@@ -27,13 +27,12 @@ def region_evidence(regions: pd.DataFrame, answers: pd.DataFrame, people: pd.Ind
         edits that somebody else inspected), met_n, met_low, met_high; found (share of the others' majority regions
         that the person has, each flaw counting once), found_n, found_low, found_high. NaN where nothing is known.
     """
-    seen = answers[answers["project_type"].isin(REGION_TYPES) & answers["outcome"].isin(["answered", "no_flaw"])]
-    inspected = seen[["edit_id", "annotator", "screened"]].drop_duplicates(["edit_id", "annotator"])
+    inspected = inspections(answers)
     result = pd.DataFrame(index=people)
     result["n_inspected"] = inspected["annotator"].value_counts().reindex(people).fillna(0).to_numpy()
     result["n_regions"] = regions["annotator"].value_counts().reindex(people).fillna(0).to_numpy()
     marked = regions.merge(inspected, on=["edit_id", "annotator"])  # sets the regions' order and index anew
-    meets = _meetings(marked)
+    meets = meetings(marked)
     counting = inspected[~inspected["screened"].astype(bool)]
     n_counting = counting["edit_id"].value_counts()
     # For each region the people who have it: its own, and those whose regions meet it; who was set aside is nobody.
@@ -66,8 +65,14 @@ def region_evidence(regions: pd.DataFrame, answers: pd.DataFrame, people: pd.Ind
     return result.join(_share(found, people, "found"))
 
 
-def _meetings(regions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (both ways) of rows, of one edit and two people, whose regions meet."""
+def inspections(answers: pd.DataFrame) -> pd.DataFrame:
+    """Who looked for flaws on which edit: columns edit_id, annotator, screened; each pair once."""
+    seen = answers[answers["project_type"].isin(REGION_TYPES) & answers["outcome"].isin(["answered", "no_flaw"])]
+    return seen[["edit_id", "annotator", "screened"]].drop_duplicates(["edit_id", "annotator"])
+
+
+def meetings(regions: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (both ways) of rows, of one edit and two people, whose regions meet as `region_evidence` says."""
     edit, _ = pd.factorize(regions["edit_id"])
     person, _ = pd.factorize(regions["annotator"])
     kind, _ = pd.factorize(regions["kind"])

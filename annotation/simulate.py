@@ -3,54 +3,39 @@
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from annotation.campaign import checks_of, edits_to_show, push_locked, read_assignments
-from annotation.checks import BLOCK, Check
+from annotation.campaign import edits_to_show, push_locked
 from annotation.client import Client, ServerTask
-from annotation.interface import SCALE
-from annotation.items import no_flaw_item, placeless_control, placeless_items, rating_item, region_items
+from annotation.items import (
+    no_flaw_item,
+    placeless_control,
+    placeless_items,
+    preference_item,
+    rating_item,
+    region_items,
+    verdict_items,
+)
 from annotation.manners import mix_of
 from annotation.people import Person, rng_of
 from annotation.projects import Place, Projects, chunks, heal, item_of
 from annotation.pseudonyms import SIMULATED_DOMAIN
 from annotation.roster import Member, Roster
-from annotation.worklist import KNOWN_ANSWER, REPEAT
-from editfhf import oracle
+from annotation.sight import Look, Seen, SeenPair, SeenRegion, Sight, has_truth
+from annotation.worklist import REPEAT
 from editfhf.errors import BadInput
 from editfhf.flaws import FLAWS, flaw_types_of
-from editfhf.geometry import trace
-from editfhf.oracle import TrueFlaw, Truth
-from editfhf.schema import DIMENSIONS, RATING_TYPES, REGION_KINDS, REGION_TYPES, Assignment, Edit, stable_id
+from editfhf.schema import DIMENSIONS, RATING_TYPES, REGION_KINDS, REGION_TYPES, stable_id
 from editfhf.workspace import Workspace
 
+VERIFY_S, PREFER_S = 7.0, 10.0  # seconds that an unhurried person looks at one region, at two images
 CHUNK = 200  # tasks whose answers go to the server in one request; a kill loses the work on one of them
-# Of one flaw in many pieces a person outlines the largest.
-MAX_PARTS = 3
-MIN_PART = 0.0002  # share of the image
 
 Work = tuple[Place, int, Sequence[ServerTask]]
 Progress = Callable[[Sequence[Any]], Iterable[Any]]
-Outlined = tuple[TrueFlaw, list[list[list[float]]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """All that the simulated people can know of one edit.
-
-    Attributes:
-        size: (width, height) in pixels.
-        quality: dimension → true quality, 0..100.
-        flaws: (the flaw, the outlines of its parts in 0..1; none where it has no place).
-    """
-
-    edit_id: str
-    size: tuple[int, int]
-    quality: dict[str, float]
-    flaws: list[Outlined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +76,13 @@ def simulate(
     """
     settings = workspace.config.annotation
     n_people = annotators or settings.simulated_annotators
-    needed = max(settings.people_per_edit(screen) for screen in settings.screens)
+    # A region is not verified by whom drew it.
+    needed = max(settings.people_per_edit(screen) + (screen == "verify") for screen in settings.screens)
     if n_people < needed:
         raise BadInput(
             f"{n_people} annotators cannot give each edit {needed} answers.",
-            mend="Simulate more, or lower `annotation.raters_per_edit` and `drawers_per_edit` in editfhf.yaml.",
+            mend="Simulate more, or lower `annotation.raters_per_edit`, `drawers_per_edit`, `verifiers_per_region` or "
+            "`judges_per_pair` in editfhf.yaml.",
         )
     manners = mix_of(mix, n_people, seed)
     edits = edits_to_show(workspace)
@@ -122,12 +109,28 @@ def simulate(
     return SimulationCounts(n_people, n_answers, left_out)
 
 
-def annotation_of(person: Person, seen: Seen, project_type: str, seed: int, nth: int = 1) -> dict[str, Any]:
-    """What this person answers on this edit, as Label Studio's JSON; depends on nothing but the arguments.
+def annotation_of(person: Person, seen: Look, project_type: str, seed: int, nth: int = 1) -> dict[str, Any]:
+    """What this person answers, as Label Studio's JSON; depends on nothing but the arguments.
 
     Args:
-        project_type: `ratings`, `regions` or `together`; nth: the how-manieth time that the person sees it.
+        seen: an edit on the screens `ratings`, `regions` and `together`, a region on `verify`, a pair on `preference`.
+        nth: the how-manieth time that the person sees it.
     """
+    if isinstance(seen, SeenRegion):
+        rng = rng_of("answer", seed, person.number, seen.region_id, project_type, nth)
+        flaw = seen.flaw
+        said = verdict_items(person.verify(flaw.flaw_type if flaw else None, flaw.severity if flaw else 0.0, rng))
+        return _annotation(said, person.seconds(0, rng, VERIFY_S))
+    if isinstance(seen, SeenPair):
+        rng = rng_of("answer", seed, person.number, seen.pair_id, project_type, nth)
+        return _annotation(
+            [preference_item(person.prefer(seen.left, seen.right, rng))], person.seconds(0, rng, PREFER_S)
+        )
+    return _annotation(*_on_edit(person, seen, project_type, seed, nth))
+
+
+def _on_edit(person: Person, seen: Seen, project_type: str, seed: int, nth: int) -> tuple[list[dict[str, Any]], float]:
+    """What the person answers on an edit, and the seconds that it takes."""
     rng = rng_of("answer", seed, person.number, seen.edit_id, project_type, nth)
     result: list[dict[str, Any]] = []
     marked = 0
@@ -140,12 +143,11 @@ def annotation_of(person: Person, seen: Seen, project_type: str, seed: int, nth:
         result += drawn
         if not marked and project_type == "regions":
             result.append(no_flaw_item())
-    return {
-        "result": result,
-        "lead_time": person.seconds(marked, rng),
-        "was_cancelled": False,
-        "ground_truth": False,
-    }
+    return result, person.seconds(marked, rng)
+
+
+def _annotation(result: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    return {"result": result, "lead_time": seconds, "was_cancelled": False, "ground_truth": False}
 
 
 def _flaws_on(person: Person, seen: Seen, seed: int, rng: np.random.Generator) -> tuple[list[dict[str, Any]], int]:
@@ -178,28 +180,6 @@ def _flaws_on(person: Person, seen: Seen, seed: int, rng: np.random.Generator) -
     return result, len(regions) + len(placeless)
 
 
-class Sight:
-    """What there is to see of edits and checks; each is looked up in the oracle once."""
-
-    def __init__(self, workspace: Workspace, edits: Iterable[Edit]) -> None:
-        self._workspace = workspace
-        self._edits = {edit.edit_id: edit for edit in edits}
-        self._checks = checks_of(workspace)
-        self._seen: dict[str, Seen] = {}
-        self.items = {row.item_id: row for row in read_assignments(workspace)}
-
-    def can_judge(self, row: Assignment | None) -> bool:
-        """Whether somebody knows what is wrong with what an item shows."""
-        return row is not None and (row.role in KNOWN_ANSWER or has_truth(self._workspace, row.edit_id))
-
-    def of(self, row: Assignment) -> Seen:
-        if row.edit_id not in self._seen:
-            known = row.role in KNOWN_ANSWER
-            seen = see_check(self._checks[row.edit_id]) if known else see(self._workspace, self._edits[row.edit_id])
-            self._seen[row.edit_id] = seen
-        return self._seen[row.edit_id]
-
-
 @dataclass(frozen=True, slots=True)
 class _Worker:
     """A simulated person at work."""
@@ -229,7 +209,7 @@ class _Worker:
 
     def _answer(self, place: Place, task: ServerTask) -> dict[str, Any]:
         row = self.sight.items[item_of(task)]
-        seen = self.sight.of(row)
+        seen = self.sight.of(row, task.data)
         nth = 2 if row.role == REPEAT else 1
         return annotation_of(self.person, seen, place.project_type, self.seed, nth) | {"completed_by": self.user}
 
@@ -240,7 +220,7 @@ def _work(
     """What is still to be answered by simulated people, in pieces of at most `CHUNK` tasks."""
     work = []
     for place, project in Projects(workspace, client).known.items():
-        if place.number in workers and place.project_type in {*RATING_TYPES, *REGION_TYPES}:
+        if place.number in workers:
             tasks = [
                 task
                 for task in heal(client, project)
@@ -250,48 +230,9 @@ def _work(
     return work
 
 
-def see(workspace: Workspace, edit: Edit) -> Seen:
-    """Look an edit up in the oracle."""
-    from editfhf.true_quality import true_quality
-
-    truth = oracle.read(workspace.oracle_dir / edit.edit_id)
-    quality = true_quality(workspace.read_image(edit.image), truth)
-    return Seen(edit.edit_id, (edit.width, edit.height), quality, _outlined(truth))
-
-
-def see_check(check: Check) -> Seen:
-    """What anybody sees of a check: what is plainly bad or right about it, and where it is broken."""
-    quality = dict.fromkeys(DIMENSIONS, 50.0)
-    for name, (low, high) in check.honest.items():
-        quality[name] = 100.0 if high == SCALE[1] else 0.0 if low == SCALE[0] else 50.0
-    flaws: list[Outlined] = []
-    if check.sort in ("noise", "block"):
-        left, top, right, bottom = BLOCK
-        outline = [[left, top], [right, top], [right, bottom], [left, bottom]]
-        noise, extent = FLAWS["texture_noise"], "whole" if check.sort == "noise" else "region"
-        flaw = TrueFlaw(noise.kind, noise.id, extent, 1.0, np.zeros((0, 0), bool), "check", noise.description)
-        flaws.append((flaw, [outline] if extent == "region" else []))
-    return Seen(check.check_id, check.size, quality, flaws)
-
-
-def has_truth(workspace: Workspace, edit_id: str) -> bool:
-    return bool(edit_id) and (workspace.oracle_dir / edit_id / "flaws.json").is_file()
-
-
 def email_of(person: Person) -> str:
     """The address by which everybody knows that a person is simulated."""
     return f"simulated-{person.number:02d}@{SIMULATED_DOMAIN}"
-
-
-def _outlined(truth: Truth) -> list[Outlined]:
-    flaws: list[Outlined] = []
-    for flaw in truth.flaws:
-        # People draw no holes: the outer ring is all that the labelling screen takes.
-        outlines = [polygon[0] for polygon in trace(flaw.mask, min_area=MIN_PART)[:MAX_PARTS]]
-        if outlines or flaw.extent != "region":
-            without_mask = replace(flaw, mask=np.zeros((0, 0), bool))  # thousands are held
-            flaws.append((without_mask, outlines if flaw.extent == "region" else []))
-    return flaws
 
 
 def _make_users(client: Client, people: Sequence[Person]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from itertools import count
 
 from annotation.assignment import Thing, assign, item_id, with_checks_and_repeats
 from editfhf.config import AnnotationConfig
-from editfhf.schema import RATING_TYPES, Assignment, Edit, stable_id
+from editfhf.schema import RATING_TYPES, REGION_TYPES, Assignment, Edit, stable_id
 
 EDIT, REPEAT, CHECK, QUALIFICATION = "edit", "repeat", "check", "qualification"
 KNOWN_ANSWER = (CHECK, QUALIFICATION)  # roles of items whose answer is known
@@ -19,7 +19,7 @@ class Design:
     """How one kind of screen is handed out.
 
     Attributes:
-        raters: people for each edit.
+        raters: people for each edit (region, pair).
         checks, repeats: share of the items; qualification: such items before a person's first edit.
         key: secret, of the item ids.
     """
@@ -34,13 +34,17 @@ class Design:
 
     @classmethod
     def of(cls, settings: AnnotationConfig, project_type: str, key: str) -> "Design":
-        """As the settings say; regions are not asked for again: drawing is dear, and agreement says as much."""
+        """As the settings say; regions are not asked for again: drawing is dear, and agreement says as much.
+
+        On the screens for regions and pairs nothing is mixed in: whoever answers there also rates or draws.
+        """
+        of_edits = project_type in (*RATING_TYPES, *REGION_TYPES)
         return cls(
             project_type,
             settings.people_per_edit(project_type),
-            settings.checks,
+            settings.checks if of_edits else 0.0,
             settings.repeats if project_type in RATING_TYPES else 0.0,
-            settings.qualification,
+            settings.qualification if of_edits else 0,
             settings.seed,
             key,
         )
@@ -54,16 +58,18 @@ def renew(
     answered: Collection[str],
     check_ids: Sequence[str],
     design: Design,
+    barred: Collection[tuple[str, str]] = (),
 ) -> list[Assignment]:
     """The assignments of one kind of screen, brought up to date; the same input gives the same rows.
 
     Args:
         rows: the assignments so far, of this kind of screen.
-        things: all edits to be looked at.
+        things: all edits (regions, pairs) to be looked at.
         people: pseudonyms of those who get work.
         done: (edit id, pseudonym) that count as done; answers that were set aside do not.
         answered: item ids that have an answer, whoever gave it.
         check_ids: of what is known; each person gets each of them once at most.
+        barred: (thing id, pseudonym) who must not look at it.
 
     Returns:
         What was answered, and what is to be answered: in the order of people, then of positions. A person's items keep
@@ -82,7 +88,7 @@ def renew(
         person: [row.edit_id for row in own if row.role == EDIT and row.edit_id in wanted]
         for person, own in open_rows.items()
     }
-    todo = assign(things, people, design.raters, design.seed, done, kept)
+    todo = assign(things, people, design.raters, design.seed, done, kept, barred)
     last: defaultdict[str, int] = defaultdict(int)
     for row in rows:
         last[row.annotator] = max(last[row.annotator], row.position)

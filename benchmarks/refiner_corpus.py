@@ -23,7 +23,8 @@ from analysis.study import analyze_workspace
 from annotation.answers import About, parse_annotation
 from annotation.assignment import assign
 from annotation.people import Person
-from annotation.simulate import annotation_of, see
+from annotation.sight import see
+from annotation.simulate import annotation_of
 from annotation.worklist import things_of
 from editfhf import console
 from editfhf.config import TEMPLATE

@@ -62,9 +62,14 @@ class AnnotationConfig(_Section):
     """The campaign: who looks at what, how often."""
 
     title: Annotated[str, Field(min_length=3, max_length=50)] = "EditFHF"
-    screens: list[Literal["ratings", "regions", "together"]] = Field(default=["ratings", "regions"], min_length=1)
+    screens: list[Literal["ratings", "regions", "together", "verify", "preference"]] = Field(
+        default=["ratings", "regions"], min_length=1
+    )
     raters_per_edit: Annotated[int, Field(ge=1, le=100)] = 15
     drawers_per_edit: Annotated[int, Field(ge=1, le=100)] = 4
+    verifiers_per_region: Annotated[int, Field(ge=1, le=100)] = 3
+    judges_per_pair: Annotated[int, Field(ge=1, le=100)] = 5
+    preference_pairs: Annotated[int, Field(ge=0)] = 500
     # Together they leave room for edits.
     checks: Annotated[float, Field(ge=0, le=0.4)] = 0.05
     repeats: Annotated[float, Field(ge=0, le=0.4)] = 0.05
@@ -76,8 +81,11 @@ class AnnotationConfig(_Section):
     simulated_annotators: Annotated[int, Field(ge=1, le=1000)] = 16
 
     def people_per_edit(self, screen: str) -> int:
-        """How many people look at each edit on this kind of screen."""
-        return self.raters_per_edit if screen == "ratings" else self.drawers_per_edit
+        """How many people look at each edit, region or pair on this kind of screen."""
+        own = {
+            "ratings": self.raters_per_edit, "verify": self.verifiers_per_region, "preference": self.judges_per_pair,
+        }  # fmt: skip
+        return own.get(screen, self.drawers_per_edit)
 
 
 class SplitsConfig(_Section):
@@ -221,9 +229,13 @@ storage:
 
 annotation:
   title: {title}
-  screens: [ratings, regions]   # a project of its own for each; or [together]: both on one screen
+  screens: [ratings, regions]   # a project of its own for each; or [together]: both on one screen; later also
+                            # verify (regions that one person saw) and preference (which of two edits is better)
   raters_per_edit: 15       # people who rate each edit
   drawers_per_edit: 4       # people who draw its flaws (those of `together` do both)
+  verifiers_per_region: 3   # people who say whether a region that only one person drew is a flaw
+  judges_per_pair: 5        # people who choose between two edits
+  preference_pairs: 500     # pairs of two models' edits of one photo and instruction at most, even over models; 0: none
   checks: 0.05              # share of the items whose answer is known (noise is not excellent)
   repeats: 0.05             # share of the ratings that the same person is asked for again
   qualification: 0          # such items before the first edit; who fails them gets no edits

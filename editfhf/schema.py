@@ -16,7 +16,7 @@ REGION_KINDS = ("artifact", "editing_failure")
 EXTENTS = ("region", "whole", "missing")
 OUTCOMES = ("answered", "no_flaw", "cannot_judge", "skipped")
 ANNOTATOR_KINDS = ("human", "simulated")
-PROJECT_TYPES = ("ratings", "regions", "together")  # `together`: both on one screen
+PROJECT_TYPES = ("ratings", "regions", "together", "verify", "preference")  # `together`: both first on one screen
 RATING_TYPES = ("ratings", "together")
 REGION_TYPES = ("regions", "together")
 SPLITS = ("train", "validation", "test")
@@ -130,6 +130,7 @@ class Edit:
 class Region:
     """One flaw that one annotator marked on one edited image.
 
+    `region_id` is of its outline, too: drawn anew, it is another region, and no verdict on the old one is on it.
     `polygon` lies on the edited image, `source_polygon` on the source photo (what vanished or was not edited); both are
     empty lists where nothing was drawn, which only `extent` `whole` and `missing` allow for `polygon`.
     """
@@ -193,7 +194,7 @@ class Assignment:
 
     Attributes:
         item_id: all that the task on the server says of it: a keyed hash, which tells neither edit nor role.
-        edit_id: of the edit, or of the check.
+        edit_id: of the edit, or of the check; on the screen `verify` of the region, on `preference` of the pair.
         role: `edit`, `repeat` (of one that the same person rated before), `check`, or `qualification`.
         position: the how-manieth of this person on this kind of screen, from 1.
     """
@@ -219,6 +220,49 @@ class CheckAnswer:
     answer: str
     lead_time_s: float
     submitted_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a second person says of a region that a single person drew.
+
+    `verdict`: `flaw` (with its type), `no_flaw`, `cannot_judge` or `skipped`.
+    """
+
+    region_id: str
+    edit_id: str
+    annotator: str
+    annotator_kind: str
+    verdict: str
+    flaw_type: str
+    lead_time_s: float
+    submitted_at: str
+    screened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Which of two images of one photo and instruction somebody prefers, not knowing which is which.
+
+    Attributes:
+        edit_id, other_edit_id: of the first and the second; of an image after refining, which is no edit, "".
+        first_sha256, second_sha256: of the pixels of both images where the second is no edit; "" for edits.
+        choice: `first`, `second`, `tie`, `cannot_judge` or `skipped`, whatever side they were shown on.
+        left: which was shown on the left, `first` or `second`.
+    """
+
+    pair_id: str
+    edit_id: str
+    other_edit_id: str
+    first_sha256: str
+    second_sha256: str
+    annotator: str
+    annotator_kind: str
+    choice: str
+    left: str
+    lead_time_s: float
+    submitted_at: str
+    screened: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +375,8 @@ TABLES: dict[str, pa.Schema] = {
     "answers": _columns_of(Answer),
     "assignments": _columns_of(Assignment),
     "check_answers": _columns_of(CheckAnswer),
+    "verdicts": _columns_of(Verdict),
+    "preferences": _columns_of(Preference),
     "refused_answers": _columns_of(RefusedAnswer),
     "mos": _columns_of(OpinionScore),
     "consensus": _columns_of(ConsensusRegion),

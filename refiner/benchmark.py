@@ -237,9 +237,11 @@ def _trust(
         what = "Fitted here on the split train" if isinstance(judge, SecondEvaluator) else "Asked about both images"
         told[judge.name] = f"{what}; it steered nothing. Its own agreement with people on these edits: {agreement}."
     if preferences is not None:
+        simulated = f" ({preferences.n_simulated} of them simulated)" if preferences.n_simulated else ""
         told[VOTERS] = (
-            f"Without knowing which is which, {preferences.n_people} people chose between before and after on "
-            f"{preferences.n_edits} edits that refining had changed; shares are of these, intervals over photos alone."
+            f"Without knowing which is which, {preferences.n_people} people{simulated} chose between before and after "
+            f"on {preferences.n_edits} edits that refining had changed; shares are of these, intervals over photos "
+            "alone."
         )
     return told
 

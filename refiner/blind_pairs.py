@@ -1,12 +1,6 @@
 """`editfhf pairs`: edits before and after refining, for people to choose from without knowing which is which.
 
-```
-OUT/
-  key.json       which side is which, and what both images were; not for those who choose
-  hand-out/      for each person
-    pairs.csv    pair, instruction, source, left, right, and preferred, to be filled with left, right or tie
-    images/      PNG files whose names say nothing
-```
+The folder is described in `editfhf.blind_pairs`.
 """
 
 from collections.abc import Callable
@@ -16,18 +10,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from editfhf.blind_pairs import COLUMNS, HAND_OUT, IMAGES, KEY_FILE, PAIRS_FILE, Key, KeyOfEdit
 from editfhf.errors import BadInput, JobFailed
 from editfhf.files import whole_folder
 from refiner.agents import Pair
 from refiner.data import open_samples
 from refiner.inputs import pixels_hash
 from refiner.measures.loop import to_refine
-from refiner.preferences import KEY_FILE, PAIRS_FILE, Key, KeyOfEdit
 from refiner.scoring import write_rows
 from refiner.trace import RefineTrace
-
-HAND_OUT, IMAGES = "hand-out", "images"
-COLUMNS = ("pair", "instruction", "source", "left", "right", "preferred")
 
 
 @dataclass(frozen=True, slots=True)

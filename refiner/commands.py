@@ -175,8 +175,8 @@ def pairs(
     from dataclasses import asdict
     from pathlib import Path
 
-    from refiner.blind_pairs import HAND_OUT, require_free, write_pairs
-    from refiner.preferences import KEY_FILE, PAIRS_FILE
+    from editfhf.blind_pairs import HAND_OUT, KEY_FILE, PAIRS_FILE
+    from refiner.blind_pairs import require_free, write_pairs
     from refiner.runs import version_of
 
     require_free(Path(out))
@@ -190,7 +190,8 @@ def pairs(
     if as_json:
         return
     _say_note(refiner.note)
-    console.say(f"Next: give {Path(out) / HAND_OUT} to people, who write left, right or tie into {PAIRS_FILE}.")
+    console.say(f"Next: give {Path(out) / HAND_OUT} to people, who write left, right or tie into {PAIRS_FILE},")
+    console.say(f"or ask them in Label Studio: editfhf annotate push --pairs {shlex.quote(str(out))}.")
     options = ["--dataset", dataset, "--run", run, "--preferences", out]
     for name, value in (("--editor", editor), ("--limit", limit), ("--seed", seed or None)):
         options += [name, str(value)] if value is not None else []

@@ -4,48 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
 
-from editfhf.errors import BadInput, first_line
+from editfhf.blind_pairs import CHOICES, KEY_FILE, PAIRS_FILE, Key, read_key
+from editfhf.errors import BadInput
 from editfhf.sheet import read_sheet
 from refiner.inputs import pixels_hash
-
-KEY_FILE, PAIRS_FILE = "key.json", "pairs.csv"
-CHOICES = ("left", "right", "tie")
-
-
-class KeyOfEdit(BaseModel):
-    """One edit that was refined.
-
-    Attributes:
-        pair: its name in `pairs.csv`; "" where refining changed nothing, so that nobody had to be asked.
-        after: the side of the image after refining.
-        before_sha256, after_sha256: `pixels_hash` of both images.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    edit_id: str
-    pair: str
-    after: Literal["left", "right", ""]
-    before_sha256: str
-    after_sha256: str
-
-
-class Key(BaseModel):
-    """`key.json`: which side is which, of which run, with which editor."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    format: Literal[1] = 1  # raise it when an older program could not read the key
-    dataset: str
-    run: str
-    editor: str
-    seed: int
-    edits: list[KeyOfEdit]
 
 
 @dataclass(frozen=True)
@@ -55,7 +20,7 @@ class Preferences:
     Attributes:
         folder: where it was read.
         votes: edit id → mean vote, −1 (before) to 1 (after), of edits that refining had changed and people looked at.
-        n_people, n_edits: how many chose, on how many edits.
+        n_people, n_edits: how many chose, on how many edits; n_simulated: of these people.
     """
 
     folder: Path
@@ -63,6 +28,7 @@ class Preferences:
     votes: Mapping[str, float]
     n_people: int
     n_edits: int
+    n_simulated: int = 0
 
     def vote_on(self, edit_id: str, before: np.ndarray, after: np.ndarray) -> float | None:
         """The mean vote on an edit; None where nothing was changed, nobody was asked or nobody answered.
@@ -83,6 +49,9 @@ class Preferences:
 def read_preferences(folder: Path, known: Iterable[str]) -> Preferences:
     """What people chose: the key, and beside it their filled copies of `pairs.csv`, under any names that end in .csv.
 
+    `editfhf annotate pull` writes such copies of what was chosen in Label Studio; a column `annotator_kind` marks those
+    of simulated people.
+
     Args:
         folder: what `refiner.blind_pairs.write_pairs` wrote.
         known: the ids that may occur.
@@ -90,7 +59,7 @@ def read_preferences(folder: Path, known: Iterable[str]) -> Preferences:
     Raises:
         BadInput: there is no key or no copy, one is not understood, or they are about another dataset.
     """
-    key = _read_key(folder / KEY_FILE)
+    key = read_key(folder / KEY_FILE)
     if strange := sorted({one.edit_id for one in key.edits} - set(known)):
         raise BadInput(
             f"{folder / KEY_FILE} is about the dataset {key.dataset}: there is no edit {strange[0]!r} in the split "
@@ -98,8 +67,8 @@ def read_preferences(folder: Path, known: Iterable[str]) -> Preferences:
             mend="Give the preferences on edits of this dataset.",
         )
     votes: dict[str, list[int]] = defaultdict(list)
-    copies = [_read_copy(path, key) for path in sorted(folder.glob("*.csv"))]
-    for copy in copies:
+    copies: list[tuple[dict[str, int], bool]] = [_read_copy(path, key) for path in sorted(folder.glob("*.csv"))]
+    for copy, _ in copies:
         for edit_id, vote in copy.items():
             votes[edit_id].append(vote)
     if not votes:
@@ -108,26 +77,17 @@ def read_preferences(folder: Path, known: Iterable[str]) -> Preferences:
             mend=f"Put everyone's filled copy of {PAIRS_FILE} there, beside {KEY_FILE}.",
         )
     means = {edit_id: float(np.mean(some)) for edit_id, some in votes.items()}
-    return Preferences(folder, key, means, sum(bool(copy) for copy in copies), len(votes))
+    simulated = [is_simulated for copy, is_simulated in copies if copy]
+    return Preferences(folder, key, means, len(simulated), len(votes), sum(simulated))
 
 
-def _read_key(path: Path) -> Key:
-    try:
-        return Key.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise BadInput(f"{path} is not there.", mend="Name the folder that `editfhf pairs` wrote.") from error
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise BadInput(f"{path} is damaged: {where}: {error.errors()[0]['msg']}.", mend="Copy it again.") from error
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {first_line(error)}.", mend="Copy it again.") from error
-
-
-def _read_copy(path: Path, key: Key) -> dict[str, int]:
-    """One person's choices: edit id → −1, 0 or 1. A pair without a choice is left out."""
+def _read_copy(path: Path, key: Key) -> tuple[dict[str, int], bool]:
+    """One person's choices, edit id → −1, 0 or 1, and whether it is a simulated person's. A pair without a choice is
+    left out."""
     asked = {one.pair: one for one in key.edits if one.pair}
     choices: dict[str, int] = {}
-    for line, row in read_sheet(path, ("pair", "preferred")):
+    rows = read_sheet(path, ("pair", "preferred"), ("annotator_kind",))
+    for line, row in rows:
         choice = row["preferred"].casefold()
         if row["pair"] not in asked:
             raise BadInput(
@@ -147,4 +107,4 @@ def _read_copy(path: Path, key: Key) -> dict[str, int]:
             )
         if choice:
             choices[one.edit_id] = 0 if choice == "tie" else 1 if choice == one.after else -1
-    return choices
+    return choices, any(row["annotator_kind"] == "simulated" for _, row in rows)

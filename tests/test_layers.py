@@ -18,7 +18,7 @@ ALLOWED = {
 # Who may know what the procedural editors really broke: nobody whose work ends up in the dataset or in a feature.
 ORACLE_READERS = {
     "editfhf/true_quality.py", "generators/base.py", "generators/runner.py", "generators/shards.py",
-    "generators/worker.py", "annotation/simulate.py", "refiner/measures/truth.py",
+    "generators/worker.py", "annotation/sight.py", "refiner/measures/truth.py",
 }  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def start_afresh(workspace: Workspace) -> None:
     """Forget the campaign; the projects of other tests stay on the server beside the next one."""
     for name in ("campaign.json", "projects.json", "people.json"):
         (workspace.annotation_dir / name).unlink(missing_ok=True)
-    for name in ("raw", "checks"):
+    for name in ("raw", "checks", "marks", "pairs"):
         shutil.rmtree(workspace.annotation_dir / name, ignore_errors=True)
     for name in (*HARVESTED, "assignments"):
         workspace.table_path(name).unlink(missing_ok=True)

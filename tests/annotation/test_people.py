@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from annotation.manners import CARELESS, GROUPS, MANNERS, mix_of
 from annotation.people import Person, rng_of
 from editfhf.errors import BadInput
+from editfhf.flaws import FLAWS
 from editfhf.schema import DIMENSIONS
 
 DIMENSION = DIMENSIONS[0]
@@ -129,3 +130,42 @@ def test_an_empty_mix_is_all_honest():
 def test_a_mix_that_makes_no_sense_is_refused(mix, says):
     with pytest.raises(BadInput, match=says):
         mix_of(mix, 10, 0)
+
+
+def share_called_flaws(manner: str, flaw_type: str | None, severity: float = 0.8) -> float:
+    said = [
+        person.verify(flaw_type, severity, rng_of("verify", nth, person.number)) for person in people_of(manner)
+        for nth in range(60)
+    ]  # fmt: skip
+    assert set(said) <= {None, *FLAWS}
+    return float(np.mean([one is not None for one in said]))
+
+
+def test_who_looks_tells_a_flaw_from_none_who_does_not_look_cannot_and_hostile_people_turn_it_round():
+    assert share_called_flaws("honest", "texture_noise") > 0.9
+    assert share_called_flaws("honest", None) < 0.25
+    assert share_called_flaws("honest", "texture_noise", severity=0.05) < 0.5
+    assert abs(share_called_flaws("random", "texture_noise") - share_called_flaws("random", None)) < 0.15
+    assert share_called_flaws("straight_lining", None) > 0.8
+    assert share_called_flaws("lazy", "texture_noise") < share_called_flaws("honest", "texture_noise") - 0.2
+    assert share_called_flaws("hostile", "texture_noise") < 0.3 < 0.7 < share_called_flaws("hostile", None)
+
+
+def choices(manner: str, left: float, right: float) -> Counter[str]:
+    both = (dict.fromkeys(DIMENSIONS, left), dict.fromkeys(DIMENSIONS, right))
+    return Counter(
+        person.prefer(*both, rng_of("prefer", nth, person.number)) for person in people_of(manner) for nth in range(60)
+    )
+
+
+def test_the_better_of_two_images_is_preferred_on_whatever_side_and_hardly_any_of_two_alike():
+    for manner in ("honest", "biased", "lazy"):
+        better_left, better_right = choices(manner, 80, 30), choices(manner, 30, 80)
+        assert better_left["first"] == pytest.approx(better_right["second"], abs=40)
+        assert better_left["first"] > 600
+        alike = choices(manner, 50, 50)
+        assert abs(alike["first"] - alike["second"]) < 100
+        assert alike["tie"] > better_left["tie"]
+    assert choices("hostile", 80, 30)["second"] > 600
+    assert choices("straight_lining", 30, 80)["first"] > 550
+    assert set(choices("random", 80, 30)) == {"first", "second", "tie"}

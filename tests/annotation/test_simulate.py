@@ -12,7 +12,8 @@ from annotation.campaign import tasks_on_server
 from annotation.client import Client
 from annotation.people import Person, rng_of
 from annotation.projects import item_of
-from annotation.simulate import Seen, annotation_of
+from annotation.sight import Seen
+from annotation.simulate import annotation_of
 from annotation.status import status
 from editfhf.errors import BadInput
 from editfhf.geometry import rasterise

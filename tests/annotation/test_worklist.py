@@ -206,6 +206,35 @@ def test_an_item_has_no_name_twice_when_an_answer_vanishes_from_the_server():
         assert len({row.item_id for row in campaign.rows}) == len(campaign.rows)
 
 
+def test_things_are_never_handed_to_who_is_barred_from_them_whoever_joins_or_leaves():
+    things, people = world(40), ["a", "b", "c", "d"]
+    design = replace(DESIGN, checks=0, repeats=0, qualification=0, raters=2)
+    barred = {(thing.id, people[number % 4]) for number, thing in enumerate(things)}
+    rows = renew([], things, people, (), (), (), design, barred)
+    for there in (people, [*people, "e"], ["a", "b", "d", "e"]):
+        answered = {row.item_id for row in rows if row.position <= 3}
+        done = {(row.edit_id, row.annotator) for row in rows if row.item_id in answered}
+        rows = renew(rows, things, there, done, answered, (), design, barred)
+        assert not barred & {(row.edit_id, row.annotator) for row in rows}
+        assert set(Counter(row.edit_id for row in rows).values()) == {2}
+        left = Counter(row.annotator for row in rows if row.item_id not in answered)
+        assert max(left.values()) - min(left[person] for person in there) <= 1
+    assert renew(rows, things, there, done, answered, (), design, barred) == rows
+
+
+def test_who_is_barred_is_nobody_to_ask():
+    with pytest.raises(BadInput, match=r"needs 2 different people, and there are 1 for edit 000.* 1 more join"):
+        renew([], world(3), ["a", "b"], (), (), (), DESIGN, {("edit 000", "b")})
+
+
+def test_of_regions_and_pairs_there_are_neither_checks_nor_repeats():
+    given = AnnotationConfig(
+        verifiers_per_region=2, judges_per_pair=9, checks=0.1, repeats=0.2, qualification=4, seed=5
+    )
+    assert Design.of(given, "verify", "k") == Design("verify", 2, 0.0, 0.0, 0, 5, "k")
+    assert Design.of(given, "preference", "k") == Design("preference", 9, 0.0, 0.0, 0, 5, "k")
+
+
 def test_too_few_people_is_bad_input():
     with pytest.raises(BadInput, match="needs 2 different people"):
         Campaign(3, ["a"])

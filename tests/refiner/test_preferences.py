@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from editfhf import cli
+from editfhf.blind_pairs import COLUMNS
 from editfhf.errors import BadInput, JobFailed
 from refiner import commands, runs
-from refiner.blind_pairs import COLUMNS, write_pairs
+from refiner.blind_pairs import write_pairs
 from refiner.data import decode
 from refiner.measures.loop import stratified
 from refiner.preferences import read_preferences
@@ -120,6 +121,13 @@ def test_choices_come_back_as_the_mean_vote_of_those_who_chose(test_samples, han
     with pytest.raises(BadInput, match=r"about another run: people saw what run@1 made"):
         told.vote_on(first, image_before, image_before)
     assert told.vote_on("an edit of which nobody was asked", image_before, image_before) is None
+
+
+def test_choices_of_simulated_people_are_counted_as_such(test_samples, handed_out):
+    (handed_out / "campaign-1.csv").write_text("pair,preferred,annotator_kind\npair-001,left,simulated\n")
+    (handed_out / "campaign-2.csv").write_text("pair,preferred,annotator_kind\npair-001,tie,human\n")
+    told = read_preferences(handed_out, (one.edit_id for one in test_samples))
+    assert (told.n_people, told.n_simulated, told.n_edits) == (2, 1, 1)
 
 
 @pytest.mark.parametrize(
