@@ -1,11 +1,12 @@
 """The campaign on the server: a project for each person and kind of screen, a task for each item, and no task twice."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from annotation import remote
 from annotation.admission import admit
 from annotation.checks import MOST_CHECKS, SORTS_OF, Check, make_checks, read_checks
 from annotation.client import Client, ServerTask
@@ -15,6 +16,7 @@ from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal,
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Roster
+from annotation.server import find_server
 from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew, things_of
 from editfhf.errors import BadInput
 from editfhf.schema import PROJECT_TYPES, Assignment, Edit
@@ -63,6 +65,9 @@ def push(workspace: Workspace, client: Client) -> PushCounts:
 def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> PushCounts:
     """`push` for who holds the lock already."""
     projects, roster = Projects(workspace, client), Roster(workspace)
+    own = find_server(workspace)
+    elsewhere = client.is_remote and (own is None or own.url != client.url)
+    remote.settle(workspace, client.url if elsewhere else None, bool(projects.known))
     people = {roster.pseudonym(member): member.number for member in roster.active}
     there = {place: heal(client, project) for place, project in projects.known.items()}
     table = read_assignments(workspace)
@@ -82,9 +87,9 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
             rows += for_everybody(of_type, things, answered, design)
     # Before the tasks: a task on the server whose item nobody knows would be nobody's.
     workspace.write_table("assignments", rows)
-    counts = _make_tasks(workspace, client, projects, people, there, rows, edits)
+    counts, tasks = _make_tasks(workspace, client, projects, people, there, rows, edits)
     if roster.members:
-        admit(workspace, client)
+        admit(workspace, client, projects, tasks)
     return counts
 
 
@@ -188,7 +193,8 @@ def _make_tasks(
     there: Mapping[Place, Sequence[ServerTask]],
     rows: Sequence[Assignment],
     edits: Sequence[Edit],
-) -> PushCounts:
+) -> tuple[PushCounts, dict[int, list[int]]]:
+    """What changed, and the tasks of each project by their numbers."""
     images = PublishedImages(workspace)
     shown = _Shown(workspace, edits, images)
     texts = _guidelines(workspace, images)
@@ -197,6 +203,9 @@ def _make_tasks(
         if not row.annotator or row.annotator in people:
             wanted[Place(row.project_type, people.get(row.annotator, EVERYBODY))].append(row)
     added = stayed = withdrawn = 0
+    is_seen = False
+    numbers: defaultdict[int, list[int]] = defaultdict(list)
+    shown.publish(rows)
     for place in sorted({*wanted, *there}):
         items = {row.item_id for row in wanted[place]}
         tasks = there.get(place, [])
@@ -205,16 +214,21 @@ def _make_tasks(
         for chunk in chunks(surplus, CHUNK):
             client.delete_tasks(projects.known[place], chunk)
         stayed += len(tasks) - len(surplus)
+        if tasks:
+            numbers[projects.known[place]] = sorted({task.id for task in tasks} - set(surplus))
         have = {item_of(task) for task in tasks}
         missing = [row for row in sorted(wanted[place], key=lambda row: row.position) if row.item_id not in have]
         if not wanted[place]:
             continue
         overlap = workspace.config.annotation.people_per_edit(place.project_type) if place.number == EVERYBODY else 1
         project = projects.ensure(place, overlap, texts[place.project_type], images.folder)
+        if not is_seen:  # before anybody gets a task without its images
+            client.require_image(shown.data(wanted[place][0])["edited_image"])
+            is_seen = True
         for some in chunks(missing, CHUNK):
-            client.import_tasks(project, [{"data": shown.data(row)} for row in some])
+            numbers[project] += client.import_tasks(project, [{"data": shown.data(row)} for row in some])
         added += len(missing)
-    return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people))
+    return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people)), numbers
 
 
 def _guidelines(workspace: Workspace, images: PublishedImages) -> dict[str, str]:
@@ -237,6 +251,12 @@ class _Shown:
         self._of = {edit.edit_id: (files[edit.source_id], edit.image, edit.instruction) for edit in edits}
         for check in read_checks(checks_folder(workspace)):
             self._of[check.check_id] = (check.source_file, check.edited_file, check.instruction)
+
+    def publish(self, rows: Iterable[Assignment]) -> None:
+        """Let the server have the images of all: those of tasks that are there may be missing after a move."""
+        for edit_id in {row.edit_id for row in rows}:
+            for file in self._of[edit_id][:2]:
+                self._images.address(file)
 
     def data(self, row: Assignment) -> dict[str, str]:
         return task_data(self._images, row.item_id, *self._of[row.edit_id])

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from annotation.campaign import checks_of, read_assignments, require_projects
 from annotation.client import Client
+from annotation.dates import count_misdated
 from annotation.export_file import read_export
 from annotation.harvest import HARVESTED, Harvest, Known
 from annotation.projects import Item, Place, heal, item_in
@@ -44,7 +45,8 @@ class PullCounts:
 
     Attributes:
         changed: projects that were read anew. gone: that were deleted on the server; their answers stay.
-        altered: whose labelling screen is no longer ours.
+        altered: whose labelling screen or title is no longer ours.
+        misdated: answers from before their project was made, or from the future.
     """
 
     ratings: int
@@ -55,9 +57,10 @@ class PullCounts:
     changed: list[int] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     altered: list[int] = field(default_factory=list)
+    misdated: int = 0
 
     def as_row(self) -> dict[str, Any]:
-        names = ("ratings", "regions", "answers", "refused", "projects", "changed", "gone", "altered")
+        names = ("ratings", "regions", "answers", "refused", "projects", "changed", "gone", "altered", "misdated")
         return {name: getattr(self, name) for name in names}
 
 
@@ -80,7 +83,7 @@ def pull(
     with workspace.lock("annotate"):
         projects = require_projects(workspace, client)
         pulled, known = _Pulled(workspace, everything), known_of(workspace, client.users())
-        changed, altered = [], []
+        changed, altered = [], list(projects.renamed)
         places = sorted(projects.known.items())
         remove_leftovers(raw_folder(workspace))
         exports = _one_ahead(_exports(workspace, client, pulled, places))
@@ -99,9 +102,12 @@ def pull(
             altered += [project] * export.altered
         gone = sorted(set(pulled.known) - set(projects.known.values()))
         counts = merge(workspace, pulled_folders(workspace))
+        misdated = sum(
+            count_misdated(pulled.folder(project) / "answers.parquet", projects.since(project)) for _, project in places
+        )
     return PullCounts(
         counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"],
-        sorted(projects.known.values()), changed, gone, altered,
+        sorted(projects.known.values()), changed, gone, sorted(set(altered)), misdated,
     )  # fmt: skip
 
 

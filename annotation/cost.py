@@ -63,8 +63,10 @@ class ScreenPlan:
         # A quotient that is whole but for its last bit is whole.
         return max(self.people, ceil(self.hours / (weeks * hours_a_week) - 1e-9))
 
-    def as_row(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+    def as_row(self, weeks: float | None = None, hours_a_week: float = 10.0) -> dict[str, Any]:
+        """With `overhead` and, where there are so many weeks, the people that it takes to be done in them."""
+        row = {name: getattr(self, name) for name in self.__slots__} | {"overhead": round(self.overhead, 3)}
+        return row if weeks is None else row | {"people_in_time": self.people_for(weeks, hours_a_week)}
 
 
 def plan_campaign(

@@ -42,8 +42,11 @@ class Pulled:
     at: datetime | None
 
 
-def status(workspace: Workspace) -> dict[str, Any]:
+def status(workspace: Workspace, url: str | None = None) -> dict[str, Any]:
     """Where the campaign stands, as plain values.
+
+    Args:
+        url: of a server elsewhere, see `annotation.client.connect`.
 
     Returns:
         server (its address, or why there is none), pulled_at, tasks and answers (of the people who count), annotators
@@ -51,12 +54,12 @@ def status(workspace: Workspace) -> dict[str, Any]:
         screen) and agreement: rows of `ScreenProgress`, `PersonProgress` and of what `editfhf.agreement` registers.
         Where the server does not answer, all is as of the last pull and without checks and repeats.
     """
-    return _Watched(workspace).look()
+    return _Watched(workspace, url).look()
 
 
-def watch(workspace: Workspace) -> Iterator[dict[str, Any]]:
+def watch(workspace: Workspace, url: str | None = None) -> Iterator[dict[str, Any]]:
     """`status`, again and again; agreement is reckoned anew only when something was pulled."""
-    watched = _Watched(workspace)
+    watched = _Watched(workspace, url)
     while True:
         yield watched.look()
 
@@ -114,8 +117,8 @@ def given_in_tables(workspace: Workspace, rows: Sequence[Assignment]) -> dict[st
 class _Watched:
     """A campaign that is looked at once or again and again."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
+    def __init__(self, workspace: Workspace, url: str | None) -> None:
+        self._workspace, self._url = workspace, url
         self._agreement: tuple[datetime | None, list[dict[str, Any]]] = (None, [])
 
     def look(self) -> dict[str, Any]:
@@ -123,7 +126,7 @@ class _Watched:
         pulled = read_pulled(workspace)
         if pulled.at != self._agreement[0]:
             self._agreement = (pulled.at, agreement_in(workspace))
-        server, on_server = _ask(workspace)
+        server, on_server = _ask(workspace, self._url)
         if on_server is None:
             progress = progress_in_tables(workspace)
         else:
@@ -149,12 +152,12 @@ class _Watched:
         }
 
 
-def _ask(workspace: Workspace) -> tuple[str, dict[str, int] | None]:
+def _ask(workspace: Workspace, url: str | None) -> tuple[str, dict[str, int] | None]:
     """The server's address and item → answers; or why there is none, and None. It takes no lock: a pull may run."""
-    if find_url(workspace) is None and find_server(workspace) is None:
+    if find_url(workspace, url) is None and find_server(workspace) is None:
         return "not running", None
     try:
-        client = connect(workspace)
+        client = connect(workspace, url=url)
         return client.url, _given_on_server(workspace, client)
     except EditFHFError as error:  # who watches is told, and goes on
         return f"does not answer: {error.what}", None

@@ -19,7 +19,7 @@ from PIL import Image
 from editfhf.errors import BadInput, JobFailed
 from editfhf.files import whole_folder
 from refiner.agents import Pair
-from refiner.data import read_samples
+from refiner.data import open_samples
 from refiner.inputs import pixels_hash
 from refiner.measures.loop import to_refine
 from refiner.preferences import KEY_FILE, PAIRS_FILE, Key, KeyOfEdit
@@ -63,7 +63,7 @@ def write_pairs(
         BadInput: no such dataset, or `out` is there and not empty, or cannot be written.
         JobFailed: no edit was changed.
     """
-    samples = to_refine(read_samples(dataset, "test"), [editor], limit, seed)
+    samples = to_refine(open_samples(dataset, "test"), [editor], limit, seed)
     require_free(out)
     with whole_folder(out) as temporary:
         (temporary / HAND_OUT / IMAGES).mkdir(parents=True)

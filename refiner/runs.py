@@ -25,11 +25,12 @@ from editfhf.errors import BadInput, first_line, hub_faults
 from editfhf.files import whole_file
 from editfhf.hub import asking_for
 
-FORMAT = 1  # of the folder; raise it when an older program could not read it
+FORMAT = 2  # of the folder; raise it when an older program could not read it
 RUN_FILE, WEIGHTS_FILE, CALIBRATION_FILE, HISTORY_FILE = (
     "run.json", "weights.safetensors", "calibration.json", "history.json",
 )  # fmt: skip
-FILES = (RUN_FILE, WEIGHTS_FILE, CALIBRATION_FILE, HISTORY_FILE, "README.md", "curves.png")
+README_FILE = "README.md"  # a dataset has one, too
+FILES = (RUN_FILE, WEIGHTS_FILE, CALIBRATION_FILE, HISTORY_FILE, README_FILE, "curves.png")
 Agent = Literal["perception", "reasoning", "evaluation"]
 AGENTS: tuple[Agent, ...] = ("perception", "reasoning", "evaluation")
 
@@ -99,7 +100,7 @@ def read_run(folder: Path) -> RunRecord:
     if not folder.is_dir():
         raise BadInput(f"{folder} does not exist.", mend="Train one: `editfhf train --dataset DIR -o RUN`.")
     if not path.is_file():
-        half = any((folder / name).exists() for name in (*FILES, "checkpoint"))
+        half = any((folder / name).exists() for name in (*FILES, "checkpoint") if name != README_FILE)
         raise BadInput(
             f"{folder} is {'a run that was not finished' if half else 'no run'} (it has no {RUN_FILE}).",
             mend="Run the same `editfhf train` again: it goes on." if half else "Name a folder that `train` wrote.",

@@ -1,3 +1,4 @@
+import json
 import statistics
 from collections import defaultdict
 from dataclasses import replace
@@ -12,6 +13,7 @@ from annotation.checks import MOST_CHECKS
 from annotation.cost import FEWEST_MEASURED, measured_seconds, plan_campaign, plan_workspace
 from annotation.roster import Roster
 from annotation.worklist import Design, most_checks, renew
+from editfhf import cli
 from editfhf.config import AnnotationConfig
 from editfhf.errors import BadInput
 from editfhf.schema import Answer
@@ -26,11 +28,11 @@ def test_the_plan_of_a_hundred_edits_is_that_of_a_calculation_by_hand():
     ratings, regions = plan_campaign(100, SETTINGS)
     assert ratings.as_row() == {
         "screen": "ratings", "of_edits": 1500, "answers": 1667, "seconds": 30, "measured": False,
-        "hours": 13.9, "sessions": 28, "people": 15, "cost": 166.7,
+        "hours": 13.9, "sessions": 28, "people": 15, "cost": 166.7, "overhead": 0.1,
     }  # fmt: skip  # 1500 / 0.9 = 1666.7; 1667 × 30 s = 13.892 h
     assert regions.as_row() == {
         "screen": "regions", "of_edits": 400, "answers": 421, "seconds": 120, "measured": False,
-        "hours": 14.0, "sessions": 29, "people": 4, "cost": 168.4,
+        "hours": 14.0, "sessions": 29, "people": 4, "cost": 168.4, "overhead": 0.05,
     }  # fmt: skip  # no repeats: 400 / 0.95 = 421.1; 421 × 120 s = 14.033 h
 
 
@@ -97,6 +99,18 @@ def test_so_many_people_are_done_in_time_and_one_fewer_are_not(n_edits, weeks, h
         assert people * weeks * hours_a_week >= plan.hours * (1 - 1e-9)
         assert people == plan.people or (people - 1) * weeks * hours_a_week < plan.hours
         assert people >= plan.people
+
+
+def test_the_command_says_how_many_people_are_done_in_so_many_weeks(tmp_path, capsys):
+    workspace = make_workspace(tmp_path, n_sources=3)
+    command = ["annotate", "plan", "-w", str(workspace.root), "--edits", "15000", "--json"]
+    assert cli.run(command) == 0
+    assert not any("people_in_time" in row for row in json.loads(capsys.readouterr().out))
+    assert cli.run([*command, "--weeks", "6", "--hours-a-week", "8"]) == 0
+    for row in json.loads(capsys.readouterr().out):
+        assert (row["people_in_time"] - 1) * 48 < row["hours"] <= row["people_in_time"] * 48
+    assert cli.run([*command, "--weeks", "0"]) == 2
+    assert "leave no time" in capsys.readouterr().err
 
 
 def test_no_time_is_bad_input():

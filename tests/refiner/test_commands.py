@@ -67,6 +67,15 @@ def test_a_batch_ends_with_a_table_a_page_and_what_was_set_aside(sheet, capsys):
     assert (shown["done_before"], shown["refined"], shown["set_aside"]) == (3, 0, 1)
 
 
+@pytest.mark.parametrize("command", [["score", "none.csv"], ["refine", "--batch", "none.csv", "-o", "out"]])
+def test_a_sheet_of_which_no_pair_can_be_taken_is_bad_input(sheet, capsys, command):
+    Path("none.csv").write_text("source,edited,instruction\nin/images/photo 0.png,in/images/none.png,make it red\n")
+    assert cli.run(command) == 2
+    said = capsys.readouterr()
+    assert "none.csv: none of 1 pairs could be taken. The first: " in said.err
+    assert "Next:" not in said.out
+
+
 def test_score_prints_scores_and_writes_them(sheet, capsys):
     assert cli.run(["score", "in/pairs.csv", "-o", "scores.csv"]) == 0
     said = capsys.readouterr()
@@ -137,6 +146,7 @@ def test_a_run_that_is_none_is_one_sentence(tmp_path, monkeypatch, capsys, comma
     monkeypatch.chdir(tmp_path)
     write_pairs(tmp_path / "in", 1)
     (tmp_path / "ws").symlink_to(campaign.root)
+    (tmp_path / "in/README.md").write_text("of a dataset")
     (tmp_path / "half/checkpoint").mkdir(parents=True)
     for run, message in (("none", "none does not exist"), ("half", "a run that was not finished"), ("in", "no run")):
         assert cli.run([*command, "--run", run]) == 2
