@@ -43,7 +43,8 @@ def tables_of(status: Mapping[str, Any]) -> list[Table]:
         }
         for row in status["agreement"]
     ]  # fmt: skip
-    tables: list[Table] = [("", head), ("By screen", screens), ("By person", people), ("Agreement so far", agreement)]
+    # People last: they are many, and a terminal shows what comes first.
+    tables: list[Table] = [("", head), ("By screen", screens), ("Agreement so far", agreement), ("By person", people)]
     return [(title, rows) for title, rows in tables if rows]
 
 

@@ -34,7 +34,7 @@ def show(rows: Sequence[dict[str, Any]] | dict[str, Any], as_json: bool = False,
 
 def watch(frames: Iterable[Tables], seconds: float) -> None:
     """Show one frame after the other in the place of the last, until Ctrl-C; one below the other where standard output
-    is no terminal.
+    is no terminal. What is taller than the terminal is cut off below.
 
     Args:
         frames: each (title, rows) of some tables, as `show` takes them.
@@ -51,7 +51,7 @@ def watch(frames: Iterable[Tables], seconds: float) -> None:
                 sys.stdout.flush()
                 time.sleep(seconds)
             return
-        with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        with Live(console=console, auto_refresh=False) as live:
             for frame in frames:
                 parts = [part for title, rows in frame for part in (_table(rows, title), "")]
                 live.update(Group(*parts), refresh=True)
