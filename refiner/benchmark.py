@@ -215,6 +215,8 @@ def _marks(people: set[str], samples: Sequence[Sample], record: RunRecord) -> li
     taught = ["simulated people"] * record.simulated + ["procedural edits"] * record.procedural
     if taught:
         marks.append(f"The run was trained on {' and '.join(taught)}.")
+    if record.too_few:
+        marks.append(record.too_few)
     return marks
 
 

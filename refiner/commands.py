@@ -92,6 +92,8 @@ def train(
         "best_epoch": record.best_epoch + 1, "edits": record.n_train, "seconds": record.seconds, **record.metrics,
     }  # fmt: skip
     console.show(rows, as_json=as_json)
+    if record.too_few:
+        console.note(record.too_few)
     if not as_json:
         console.say(f"Next: editfhf benchmark --dataset {shlex.quote(dataset)} --run {shlex.quote(out)}")
 

@@ -31,6 +31,8 @@ RUN_FILE, WEIGHTS_FILE, CALIBRATION_FILE, HISTORY_FILE = (
 )  # fmt: skip
 README_FILE = "README.md"  # a dataset has one, too
 FILES = (RUN_FILE, WEIGHTS_FILE, CALIBRATION_FILE, HISTORY_FILE, README_FILE, "curves.png")
+# Rules of thumb: with 74 and 5 edits, a run ordered the edits of unseen photos hardly better than by chance.
+ENOUGH_TRAIN, ENOUGH_VALIDATION = 400, 50
 Agent = Literal["perception", "reasoning", "evaluation"]
 AGENTS: tuple[Agent, ...] = ("perception", "reasoning", "evaluation")
 
@@ -88,6 +90,17 @@ class RunRecord(BaseModel):
     metrics: dict[str, float]
     seconds: float
     sha256: dict[str, str] = {}
+
+    @property
+    def too_few(self) -> str:
+        """A sentence where it has learned from so little that its numbers say little; "" where it has not."""
+        if self.n_train >= ENOUGH_TRAIN and self.n_validation >= ENOUGH_VALIDATION:
+            return ""
+        return (
+            f"It learned from {self.n_train} edits and was calibrated on {self.n_validation}: too few to trust its "
+            f"scores, their errors or its repairs ({ENOUGH_TRAIN} and {ENOUGH_VALIDATION} are the least; "
+            "docs/refiner.md is about a thousand)."
+        )
 
 
 def read_run(folder: Path) -> RunRecord:

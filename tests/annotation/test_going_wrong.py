@@ -60,7 +60,10 @@ def test_every_command_works_by_address_and_a_wrong_one_or_a_wrong_token_is_one_
     for command in ("push", "pull", "status"):
         assert run(answered, command, "--url", client.url, "--json") == 0
         shown = json.loads(capsys.readouterr().out)
-        assert shown["projects"] == sorted(require_projects(answered, client).known.values())
+        if command == "status":
+            assert (shown["server"], shown["answers"]) == (client.url, len(before))
+        else:
+            assert shown["projects"] == sorted(require_projects(answered, client).known.values())
     assert remote.remembered(answered) is None  # it is the workspace's own, by its address
     with socket.socket() as free:
         free.bind((server.HOST, 0))

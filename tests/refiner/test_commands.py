@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import re
 from pathlib import Path
 
@@ -74,6 +75,22 @@ def test_a_sheet_of_which_no_pair_can_be_taken_is_bad_input(sheet, capsys, comma
     said = capsys.readouterr()
     assert "none.csv: none of 1 pairs could be taken. The first: " in said.err
     assert "Next:" not in said.out
+
+
+def test_what_learned_from_few_edits_says_so_before_its_numbers(sheet, monkeypatch, capsys):
+    few = small_refiner()
+    few.record = few.record.model_copy(update={"n_train": 74, "n_validation": 5})
+    monkeypatch.setattr(commands, "_open", lambda *_: few)
+    for command in (["score", "in/pairs.csv"], ["refine", *pair_options(0), "-o", "one"]):
+        assert cli.run(command) == 0
+        assert "learned from 74 edits and was calibrated on 5: too few to trust" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self").is_dir(), reason="root may write anywhere else")
+def test_a_file_where_one_may_not_write_is_said_before_the_work(sheet, capsys):
+    out = "/proc/best.png" if os.geteuid() == 0 else "/best.png"
+    assert cli.run(["refine", *pair_options(0), "-o", out]) == 2
+    assert "that you may write to" in capsys.readouterr().err
 
 
 def test_score_prints_scores_and_writes_them(sheet, capsys):
