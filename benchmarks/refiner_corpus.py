@@ -1,10 +1,11 @@
 """The corpus of the refiner's benchmarks: `python benchmarks/refiner_corpus.py OUT [EDITS]`, 1,500 by default.
 
 Photos are crops of the samples, and of six more pictures that scikit-image brings along; each crop is a photo of its
-own in the workspace, and all crops of one picture are always in the same split: what is held out is a scene that was
-never seen. There are twenty scenes, which is few: between folds the figures differ by more than between seeds.
-Simulated annotators answer as in `annotate simulate`, through the same parser, but without a server between. The oracle
-stays in the workspace. The script may be killed and run again.
+own in the workspace. `build_scene_split` keeps all crops of one picture in the same split: what is held out is a
+scene that was never seen. `build_photo_split` does not: a held-out photo is another crop of a scene that was seen.
+There are twenty scenes, which is few: between folds the figures differ by more than between seeds. Simulated
+annotators answer as in `annotate simulate`, through the same parser, but without a server between. The oracle stays
+in the workspace. The script may be killed and run again.
 """
 
 import csv

@@ -119,9 +119,13 @@ def measure(workspace: Workspace, out: Path, row: str, seed: int) -> dict[str, f
 
 
 def version() -> str:
-    """8 hex digits that change with the code of the refiner: what other code printed or trained is not taken over."""
+    """8 hex digits that change with the code that trains and measures: what other code made is not taken over.
+
+    The corpus is not made anew with it: take another OUT where what makes that has changed.
+    """
     digest = hashlib.sha256()
-    for path in sorted((Path(__file__).parent.parent / "refiner").rglob("*.py")):
+    root = Path(__file__).parent.parent
+    for path in sorted([*(root / "refiner").rglob("*.py"), *(root / "analysis").rglob("*.py"), Path(__file__)]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:8]
 

@@ -361,7 +361,7 @@ def _refine_batch(
     from refiner.runs import version_of
 
     require_folder(out)
-    pairs = find_pairs(batch, split, force, worst)
+    pairs = find_pairs(batch, split, force, worst, editor)
     settings = {"run": version_of(run), "editor": editor or OWN_EDITOR}
     refiner = _open(run, editor)
     with console.progress("Refining") as bar:

@@ -1,4 +1,4 @@
-"""Judges that never steer the loop: a second evaluator, with other features and learner, and any model that is asked.
+"""Judges that never steer the loop: a second evaluator, with other features, and any model that is asked.
 
 The loop seeks images that its own evaluator likes, so that one cannot say whether they are better. The second
 evaluator is fitted inside the benchmark on the split `train`; how good it is itself stands beside what it says.
@@ -60,10 +60,10 @@ class Judge(Protocol):
 class SecondEvaluator:
     """Kernel ridge regression on hand-made statistics of the two images (`refiner.judge_statistics`) and on the text.
 
-    With the evaluator that steers the lite refiner it shares what comes of the text (the sentence embedding, the colour
-    and the place that are named) and the edits and people that taught both. Of the images it sees neither the features
-    of the backbone nor the planes; but both compare colours in L*a*b*, so what they see goes together. Deterministic:
-    there is nothing random in it.
+    With the evaluator that steers the lite refiner it shares the learner of half of it (`refiner.lite.kernel`), and
+    what comes of the text (the sentence embedding, the colour and the place that are named) and the edits and people
+    that taught both. Of the images it sees neither the features of the backbone nor the planes; but both compare
+    colours in L*a*b*, so what they see goes together. Deterministic: there is nothing random in it.
 
     Args:
         seen: statistics of the images, shape (n, any); told: sentence embeddings of unit length, shape (n, any).

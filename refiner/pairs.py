@@ -22,7 +22,7 @@ from refiner.inputs import make_pair, read_pair
 SHEET_COLUMNS = ("source", "edited", "instruction")
 DATASET_NAME = "dataset"  # in a workspace: where the examples build it
 SHEET_NAME = "pairs.csv"  # in a folder that has other CSV files too
-DATASET_COLUMNS = ("edit_id", "source_image", "edited_image", "instruction")
+DATASET_COLUMNS = ("edit_id", "source_image", "edited_image", "instruction", "model")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
@@ -47,7 +47,9 @@ class NamedPair:
     edited: str = ""
 
 
-def find_pairs(where: str, split: str = "", force: bool = False, worst: int | None = None) -> list[NamedPair]:
+def find_pairs(
+    where: str, split: str = "", force: bool = False, worst: int | None = None, apart_from: str | None = None
+) -> list[NamedPair]:
     """The pairs of a CSV file, of a folder with one, or of one split of a dataset.
 
     Args:
@@ -55,6 +57,7 @@ def find_pairs(where: str, split: str = "", force: bool = False, worst: int | No
             that `editfhf build` wrote; or the name of a dataset on the Hub.
         split: of a dataset: train, validation or test; "" is test.
         force: also take pairs where the edited image does not look like an edit of that photo.
+        apart_from: of a dataset, the editor that is to repair: its own edits cannot be read, with that as the reason.
         worst: of a dataset, only so many: those that people scored lowest on the mean of the three dimensions.
 
     Raises:
@@ -77,7 +80,7 @@ def find_pairs(where: str, split: str = "", force: bool = False, worst: int | No
         return read_pair_sheet(sheet, force)
     if not path.exists() and (path.suffix.casefold() == ".csv" or where.count("/") != 1):
         raise BadInput(f"{path} does not exist.", mend="Name a CSV file, a dataset's folder or a name on the Hub.")
-    return _dataset_pairs(where, split or "test", force, worst)
+    return _dataset_pairs(where, split or "test", force, worst, apart_from)
 
 
 def read_pair_sheet(path: Path, force: bool = False) -> list[NamedPair]:
@@ -115,7 +118,7 @@ def _pair_name(source: Path, edited: Path, instruction: str) -> str:
     return f"{stem}-{stable_id(*contents, instruction)[:8]}"
 
 
-def _dataset_pairs(dataset: str, split: str, force: bool, worst: int | None) -> list[NamedPair]:
+def _dataset_pairs(dataset: str, split: str, force: bool, worst: int | None, apart_from: str | None) -> list[NamedPair]:
     from datasets import Image as ImageFeature
 
     import editfhf
@@ -132,13 +135,15 @@ def _dataset_pairs(dataset: str, split: str, force: bool, worst: int | None) -> 
     table = table.select_columns(list(DATASET_COLUMNS))
     for name in ("source_image", "edited_image"):
         table = table.cast_column(name, ImageFeature(decode=False))
-    texts = table.select_columns(["edit_id", "instruction"])
+    texts = table.select_columns(["edit_id", "instruction", "model"])
     return [
         NamedPair(
             row["edit_id"] if FILE_NAME.fullmatch(row["edit_id"]) else stable_id(row["edit_id"]),
             f"{dataset}: {split}: edit {row['edit_id']}",
             row["instruction"],
-            partial(_read_dataset_row, table, number, force),
+            partial(_refuse_own, apart_from)
+            if apart_from is not None and row["model"] == apart_from
+            else partial(_read_dataset_row, table, number, force),
         )
         for number, row in enumerate(texts)
     ]
@@ -152,6 +157,10 @@ def _lowest(scores: Any, count: int) -> list[int]:
         if all(row[name] is not None for name in DIMENSIONS)
     ]
     return [number for *_, number in sorted(rated)[:count]]
+
+
+def _refuse_own(editor: str) -> Pair:
+    raise BadInput(f"The edit was made by {editor}.", mend="No editor repairs its own: name another with --editor.")
 
 
 def _read_dataset_row(table: Any, number: int, force: bool) -> Pair:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import editfhf
 from editfhf.errors import BadInput
 from editfhf.schema import DIMENSIONS
 from refiner.batch import COLUMNS, refine_batch
@@ -230,3 +231,18 @@ def test_the_settings_are_kept_for_whoever_looks_later(tmp_path):
         small_refiner(), find_pairs(str(write_pairs(tmp_path / "in", 1))), tmp_path / "out", settings={"run": "a"}
     )
     assert json.loads((tmp_path / "out/batch.json").read_text()) == {"max_iterations": 4, "run": "a"}
+
+
+def test_no_editor_repairs_its_own_edits_of_a_dataset(dataset):
+    every = find_pairs(str(dataset), "train")
+    own = editfhf.load(str(dataset))["train"]["model"]
+    editor = own[0]
+    refused = 0
+    for pair, model in zip(find_pairs(str(dataset), "train", apart_from=editor), own, strict=True):
+        if model == editor:
+            refused += 1
+            with pytest.raises(BadInput, match=f"was made by {editor}"):
+                pair.read()
+        else:
+            pair.read()
+    assert 0 < refused < len(every)

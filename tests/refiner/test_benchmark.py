@@ -121,8 +121,9 @@ class Known:
         self.model = model(samples)
         self.repair, self.tries, self.predicted = repair, tries, predicted
         self.record = RunRecord.model_construct(
-            config=TrainConfig(agents=agents), simulated=True, procedural=True, models=[], tasks=[]
-        )
+            config=TrainConfig(agents=agents), simulated=True, procedural=True, models=[], tasks=[],
+            n_train=1000, n_validation=100,
+        )  # fmt: skip
 
     def refine_pair(self, pair, *, on_compared=None):
         image = self.repair(pair)

@@ -1,6 +1,5 @@
 import csv
 import json
-import os
 import re
 from pathlib import Path
 
@@ -86,10 +85,8 @@ def test_what_learned_from_few_edits_says_so_before_its_numbers(sheet, monkeypat
         assert "learned from 74 edits and was calibrated on 5: too few to trust" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self").is_dir(), reason="root may write anywhere else")
 def test_a_file_where_one_may_not_write_is_said_before_the_work(sheet, capsys):
-    out = "/proc/best.png" if os.geteuid() == 0 else "/best.png"
-    assert cli.run(["refine", *pair_options(0), "-o", out]) == 2
+    assert cli.run(["refine", *pair_options(0), "-o", "/proc/best.png"]) == 2  # where root may not, either
     assert "that you may write to" in capsys.readouterr().err
 
 
