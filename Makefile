@@ -6,11 +6,12 @@ DEMO ?= demo
 # torch spins its threads otherwise, and a second busy process makes it many times slower.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help install demo test quality style bench clean
+.PHONY: help install demo test test-postgres test-packages quality style bench clean
 
 help:
 	@echo "make demo     the whole way on sample photos, offline; leaves $(DEMO)/"
 	@echo "make test     formatting, types and tests"
+	@echo "make test-postgres  the tests of campaigns once more, on PostgreSQL"
 	@echo "make quality  formatting and types only;  make style  mends formatting"
 	@echo "make bench    the benchmarks, each beside its peer"
 
@@ -18,7 +19,7 @@ install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml constraints.txt deploy/install-debian-packages
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] < (3, 14) else "Python 3.11 to 3.13 is needed, this is %d.%d. Say which: make PYTHON=python3.12" % v[:2])'
-	@PYTHON=$(PYTHON) sh deploy/install-debian-packages
+	@PYTHON=$(PYTHON) sh deploy/install-debian-packages python3-venv
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the toolkit into $(VENV) (some minutes) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
@@ -31,8 +32,16 @@ demo: install
 # Two processes, each with one thread for torch. A process that dies ends the run, with the name of the test: in its
 # place xdist 3.8 would start another, and then wait for ever.
 test: export OMP_NUM_THREADS ?= 1
-test: quality
+test: test-packages quality
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --max-worker-restart 0 -rs
+
+# tests/annotation once more, with the campaign's server on a PostgreSQL that the tests start.
+test-postgres: test-packages install
+	EDITFHF_TEST_DATABASE=postgresql $(BIN)/python -m pytest tests/annotation -rs
+
+# Chromium, PostgreSQL and nginx: the demo needs none of them.
+test-packages:
+	@PYTHON=$(PYTHON) sh deploy/install-debian-packages
 
 quality: install
 	$(BIN)/ruff check .

@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import os
+import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from annotation import database, installation
@@ -21,17 +24,20 @@ DATABASE = f"label-studio/{database.NAME}"
 SERVER_KEY = "label-studio/.env"  # with which it signs sessions and personal access tokens
 # Of the campaign: they go on with the tables of the workspace, so they are brought back only where they are missing.
 CAMPAIGN_FILES = ("campaign.json", "projects.json", "people.json", "pseudonym.key")
-LARGEST = 16 << 30  # bytes of one file: a false archive must not fill the disk
+MEDIA = "label-studio/media/"  # pictures that people uploaded
 
 
-def back_up(workspace: Workspace) -> Path:
-    """Write `annotation/backups/label-studio-TIME.zip`; the server may run. Returns its path.
+def back_up(workspace: Workspace, target: Path | None = None) -> Path:
+    """Write a back-up; the server may run. Returns its path.
 
     It holds passwords' hashes, e-mail addresses, the token and the key of the pseudonyms, and has mode 0600. The images
     are not in it: `editfhf annotate push` serves them again.
 
+    Args:
+        target: a file that is not there yet, or a folder; without it `annotation/backups/label-studio-TIME.zip`.
+
     Raises:
-        BadInput: there is no database, or it is damaged.
+        BadInput: there is no database, or it is damaged; or the target is there or cannot be written.
     """
     path = data_dir(workspace) / database.NAME
     if not path.is_file():
@@ -39,8 +45,7 @@ def back_up(workspace: Workspace) -> Path:
             f"{workspace.root} has no Label Studio of its own to back up.",
             mend="A server elsewhere is backed up by those who run it.",
         )
-    target = workspace.annotation_dir / "backups" / f"label-studio-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.zip"
-    target.parent.mkdir(exist_ok=True, mode=0o700)
+    target = _target_of(workspace, target)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".copy-", suffix=".tmp") as folder:
         copied = Path(folder) / database.NAME
         database.copy(path, copied)
@@ -54,6 +59,21 @@ def back_up(workspace: Workspace) -> Path:
         }
         with whole_file(target, mode=0o600) as temporary:
             _pack(temporary, manifest, files)
+    return target
+
+
+def _target_of(workspace: Workspace, target: Path | None) -> Path:
+    name = f"label-studio-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}.zip"
+    if target is None:
+        folder = workspace.annotation_dir / "backups"
+        folder.mkdir(exist_ok=True, mode=0o700)
+        return folder / name
+    target = target.expanduser().resolve()
+    target = target / name if target.is_dir() else target
+    if target.exists():
+        raise BadInput(f"{target} is there already.", mend="Choose another name: a back-up is never written over.")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise BadInput(f"{target} cannot be written.", mend="Choose a folder that is there and that you may write to.")
     return target
 
 
@@ -132,9 +152,12 @@ def _unpack(path: Path, folder: Path) -> dict[str, Path]:
                 raise KeyError
             sums = dict(manifest["sha256"])
             files = {name: folder / str(number) for number, name in enumerate(sums)}
+            if not all(_is_ours(name) for name in files) or any(_is_within(name, files) for name in files):
+                raise KeyError
+            size, free = sum(archive.getinfo(name).file_size for name in files), shutil.disk_usage(folder).free
+            if size > free:
+                raise BadInput(f"{path} holds {size >> 20} MiB; {free >> 20} are free.", mend="Make room for it.")
             for name, file in files.items():
-                if archive.getinfo(name).file_size > LARGEST or not _is_ours(name):
-                    raise KeyError
                 with archive.open(name) as packed, file.open("wb") as unpacked:
                     while block := packed.read(1 << 20):
                         unpacked.write(block)
@@ -153,7 +176,14 @@ def _unpack(path: Path, folder: Path) -> dict[str, Path]:
 
 def _is_ours(name: str) -> bool:
     known = {DATABASE, SERVER_KEY, "credentials.json", "token", *CAMPAIGN_FILES}
-    return name in known or (name.startswith("label-studio/media/") and ".." not in name.split("/"))
+    parts = name.removeprefix(MEDIA).split("/")
+    plain = not any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts)
+    return name in known or (name.startswith(MEDIA) and plain)
+
+
+def _is_within(name: str, names: Iterable[str]) -> bool:
+    """Whether one of the names is that of a file in the place of which this one needs a folder."""
+    return any(parent in names for parent in map(str, PurePosixPath(name).parents))
 
 
 def _require_same_campaign(workspace: Workspace, path: Path, files: dict[str, Path]) -> None:

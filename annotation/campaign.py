@@ -8,8 +8,9 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from annotation import remote
 from annotation.admission import admit
-from annotation.checks import SORTS_OF, Check, make_checks, read_checks
+from annotation.checks import MOST_CHECKS, SORTS_OF, Check, make_checks, read_checks
 from annotation.client import Client, ServerTask
 from annotation.examples import write_examples
 from annotation.guidelines import guidelines
@@ -19,6 +20,7 @@ from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal,
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Roster
+from annotation.server import find_server
 from annotation.shown import Shown
 from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew
 from editfhf.config import CONFIG_NAME
@@ -29,7 +31,6 @@ from editfhf.workspace import Workspace
 CHECKS_FOLDER, EXAMPLES_FOLDER = "checks", "examples"
 # Where what was brought home says what a person looked at, for things that are no edits: (table, column).
 THINGS_ANSWERED = {"verify": ("verdicts", "region_id"), "preference": ("preferences", "pair_id")}
-MOST_CHECKS = 40  # made for one kind of screen: each takes the disk of two photos
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,9 @@ def push(workspace: Workspace, client: Client, pairs: Path | None = None) -> Pus
 def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> PushCounts:
     """`push` for who holds the lock already."""
     projects, roster = Projects(workspace, client), Roster(workspace)
+    own = find_server(workspace)
+    elsewhere = client.is_remote and (own is None or own.url != client.url)
+    remote.settle(workspace, client.url if elsewhere else None, bool(projects.known))
     people = {roster.pseudonym(member): member.number for member in roster.active}
     there = {place: heal(client, project) for place, project in projects.known.items()}
     table = read_assignments(workspace)
@@ -105,9 +109,9 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
         raise BadInput(notes[0])
     # Before the tasks: a task on the server whose item nobody knows would be nobody's.
     workspace.write_table("assignments", rows)
-    counts = _make_tasks(workspace, client, projects, people, there, rows, offers)
+    counts, tasks = _make_tasks(workspace, client, projects, people, there, rows, offers)
     if roster.members:
-        admit(workspace, client)
+        admit(workspace, client, projects, tasks)
     return replace(counts, notes=tuple(notes))
 
 
@@ -211,7 +215,8 @@ def _make_tasks(
     there: Mapping[Place, Sequence[ServerTask]],
     rows: Sequence[Assignment],
     offers: Offers,
-) -> PushCounts:
+) -> tuple[PushCounts, dict[int, list[int]]]:
+    """What changed, and the tasks of each project by their numbers."""
     images = PublishedImages(workspace)
     shown = Shown(workspace, offers, checks_of(workspace).values(), images)
     known = {row.item_id: row for row in rows}
@@ -224,6 +229,9 @@ def _make_tasks(
         if not row.annotator or row.annotator in people:
             wanted[Place(row.project_type, people.get(row.annotator, EVERYBODY))].append(row)
     added = stayed = withdrawn = 0
+    is_seen = False
+    numbers: defaultdict[int, list[int]] = defaultdict(list)
+    shown.publish(rows)
     for place in sorted({*wanted, *there}):
         items = {row.item_id for row in wanted[place]}
         tasks = there.get(place, [])
@@ -232,6 +240,8 @@ def _make_tasks(
         for chunk in chunks(surplus, CHUNK):
             client.delete_tasks(projects.known[place], chunk)
         stayed += len(tasks) - len(surplus)
+        if tasks:
+            numbers[projects.known[place]] = sorted({task.id for task in tasks} - set(surplus))
         have = {item_of(task) for task in tasks}
         if not wanted[place]:
             continue
@@ -239,10 +249,14 @@ def _make_tasks(
         missing.sort(key=lambda row: row.position)
         overlap = workspace.config.annotation.people_per_edit(place.project_type) if place.number == EVERYBODY else 1
         project = projects.ensure(place, overlap, texts[place.project_type], images.folder)
+        some_row = next((row for row in wanted[place] if shown.can_show(row)), None)
+        if not is_seen and some_row is not None:  # before anybody gets a task without its images
+            client.require_image(shown.an_image(some_row))
+            is_seen = True
         for some in chunks(missing, CHUNK):
-            client.import_tasks(project, [{"data": shown.data(row)} for row in some])
+            numbers[project] += client.import_tasks(project, [{"data": shown.data(row)} for row in some])
         added += len(missing)
-    return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people))
+    return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people)), numbers
 
 
 def _guidelines(workspace: Workspace, images: PublishedImages) -> dict[str, str]:

@@ -29,6 +29,7 @@ from editfhf.geometry import to_shape
 from editfhf.schema import Region, Source, stable_id
 from editfhf.workspace import Workspace
 
+MOST_CHECKS = 40  # made for one kind of screen: each takes the disk of two photos
 FILE = "checks.json"  # mode 0600: who knows it passes every check
 GRAIN = 8  # pixels: noise that survives the scaling of a screen, and packs into a small file
 BLOCK = (0.3, 0.3, 0.7, 0.7)  # left, top, right, bottom, of the image

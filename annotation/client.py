@@ -47,10 +47,11 @@ class Client:
     """
 
     def __init__(self, url: str, token: str, workspace: Workspace, is_remote: bool = False) -> None:
-        self.url = url
+        self.url, self.is_remote = url, is_remote
         self._workspace = workspace
         connection = Connection(url, token, workspace, is_remote)
         self._get, self._request, self._download = connection.get, connection.request, connection.download
+        self._status = connection.status
 
     # Projects
 
@@ -142,6 +143,19 @@ class Client:
                 "(deploy/team-server --serve).",
             )
 
+    def require_image(self, address: str) -> None:
+        """Whether the server shows an image; `address` as in the data of a task.
+
+        Raises:
+            BadInput: it does not.
+        """
+        status = self._status(address.removeprefix("/"))
+        if status != httpx.codes.OK:
+            raise BadInput(
+                f"Label Studio at {self.url} cannot show the images (it answers {status} for {address}).",
+                mend="The files in annotation/served/images must lie where it serves them, and be readable to it.",
+            )
+
     def show_predictions(self, project: int, model_version: str) -> None:
         """Let the labelling screen begin with the predictions of this version, of which there must be some."""
         self.update_project(project, show_collab_predictions=True, model_version=model_version)
@@ -159,6 +173,15 @@ class Client:
             if seen >= answer["total"] or not answer["tasks"]:
                 return
             page += 1
+
+    def first_task(self, project: int) -> ServerTask | None:
+        """A task of a project; None: it has none, or there is no such project."""
+        answer = self._get(
+            "api/tasks", also=httpx.codes.NOT_FOUND, project=project, page=1, page_size=1, resolve_uri="false"
+        )
+        for row in answer.get("tasks", ()):
+            return ServerTask(row["id"], row["data"], row["total_annotations"] + row["cancelled_annotations"])
+        return None
 
     def import_tasks(self, project: int, tasks: Sequence[dict[str, Any]]) -> list[int]:
         """Import tasks, with their annotations if they bring some; all or none. Returns their numbers."""
@@ -269,21 +292,22 @@ class Client:
         return str(row["email"])
 
 
-def connect(workspace: Workspace, say: Callable[[str], None] = console.note) -> Client:
-    """The server of a workspace, as its administrator: that at `LABEL_STUDIO_URL`, the one remembered, or its own.
+def connect(workspace: Workspace, say: Callable[[str], None] = console.note, url: str | None = None) -> Client:
+    """The server of a campaign: that at `url` or `LABEL_STUDIO_URL`, where it was handed out, or the workspace's own.
 
     Args:
         say: takes a line for the user, about an address that is not safe.
+        url: of somebody else's server; its token is in `LABEL_STUDIO_API_KEY`.
 
     Raises:
         BadInput: no server runs, or it does not take the token.
         JobFailed: its process lives but does not answer.
     """
-    url = remote.find_url(workspace)
-    if url is not None:
-        if warning := remote.warning(url):
+    address = remote.find_url(workspace, url)
+    if address is not None:
+        if warning := remote.warning(address):
             say(warning)
-        client = Client(url, remote.token(url), workspace, is_remote=True)
+        client = Client(address, remote.token(address), workspace, is_remote=True)
         client.whoami()
         return client
     return _connect_own(workspace)

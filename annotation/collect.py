@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from annotation.campaign import checks_of, read_assignments, require_projects
 from annotation.client import Client
+from annotation.dates import count_misdated
 from annotation.export_file import read_export
 from annotation.harvest import HARVESTED, Harvest, Known
 from annotation.offers import Offers
@@ -46,7 +47,8 @@ class PullCounts:
 
     Attributes:
         changed: projects that were read anew. gone: that were deleted on the server; their answers stay.
-        altered: whose labelling screen is no longer ours.
+        altered: whose labelling screen or title is no longer ours.
+        misdated: answers from before their project was made, or from the future.
     """
 
     ratings: int
@@ -59,11 +61,12 @@ class PullCounts:
     altered: list[int] = field(default_factory=list)
     verdicts: int = 0
     preferences: int = 0
+    misdated: int = 0
 
     def as_row(self) -> dict[str, Any]:
         names = (
             "ratings", "regions", "answers", "verdicts", "preferences", "refused", "projects", "changed", "gone",
-            "altered",
+            "altered", "misdated",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
@@ -87,7 +90,7 @@ def pull(
     with workspace.lock("annotate"):
         projects = require_projects(workspace, client)
         pulled, known = _Pulled(workspace, everything), known_of(workspace, client.users())
-        changed, altered = [], []
+        changed, altered = [], list(projects.renamed)
         places = sorted(projects.known.items())
         remove_leftovers(raw_folder(workspace))
         exports = _one_ahead(_exports(workspace, client, pulled, places))
@@ -106,9 +109,13 @@ def pull(
             altered += [project] * export.altered
         gone = sorted(set(pulled.known) - set(projects.known.values()))
         counts = merge(workspace, pulled_folders(workspace))
+        misdated = sum(
+            count_misdated(pulled.folder(project) / "answers.parquet", projects.since(project)) for _, project in places
+        )
     return PullCounts(
         counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"],
-        sorted(projects.known.values()), changed, gone, altered, counts["verdicts"], counts["preferences"],
+        sorted(projects.known.values()), changed, gone, sorted(set(altered)), counts["verdicts"],
+        counts["preferences"], misdated,
     )  # fmt: skip
 
 
@@ -143,11 +150,16 @@ def harvest(project: int, known: Known, export: Path, folder: Path) -> bool:
     for task in read_export(export):
         reader.add(task)
         seen[item_in(task.get("data"))] += 1
+    store(reader, folder)
+    return all(n == 1 for item, n in seen.items() if item in known.items)
+
+
+def store(reader: Harvest, folder: Path) -> None:
+    """Write what was read as the tables of a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in reader.tables().items():
         with whole_file(folder / f"{name}.parquet") as temporary:
             pq.write_table(with_positions(table) if name == "ratings" else table, temporary)
-    return all(n == 1 for item, n in seen.items() if item in known.items)
 
 
 def merge(workspace: Workspace, folders: Iterable[Path]) -> dict[str, int]:

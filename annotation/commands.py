@@ -1,43 +1,101 @@
 """`editfhf annotate …`: the campaign in Label Studio."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from editfhf import console
 from editfhf.console import JsonOption, WorkspaceOption
 
+if TYPE_CHECKING:
+    from editfhf.workspace import Workspace
+
 app = typer.Typer()
 annotate = typer.Typer(help="Run the annotation campaign in Label Studio.", no_args_is_help=True)
 app.add_typer(annotate, name="annotate")
 
 
-@annotate.command(epilog="Example: editfhf annotate serve -w campaign")
+LOG_LINES = 40  # that `serve --logs` prints: what fits on a screen
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url", envvar="LABEL_STUDIO_URL", metavar="URL",
+        help="Address of a Label Studio elsewhere; its token: LABEL_STUDIO_API_KEY. `push` remembers the address.",
+    ),
+]  # fmt: skip
+
+
+@annotate.command(
+    epilog="Example: editfhf annotate serve -w campaign; then the same with --status, --logs, --backup FILE or --stop"
+)
 def serve(
     workspace: WorkspaceOption = ".",
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port on 127.0.0.1 (else a free one).")] = None,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the server of this workspace.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Say whether it runs, where, and since when.")] = False,
+    logs: Annotated[bool, typer.Option("--logs", help="Print what it said last.")] = False,
+    backup: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write its database and what opens it to a file; it may run.")
+    ] = None,
+    restore: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Make it what it was at a back-up; it must be stopped.")
+    ] = None,
     install_only: Annotated[bool, typer.Option("--install-only", help="Only install Label Studio.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Start Label Studio in the background on this machine (installing it where it is missing), or stop it."""
+    """Start Label Studio in the background on this machine (installing it where it is missing), or look after it."""
+    from annotation import backup as archive
     from annotation import installation, server
+    from editfhf.errors import BadInput
+    from editfhf.workspace import Workspace
 
+    if sum([stop, status, logs, backup is not None, restore is not None, install_only]) > 1:
+        raise BadInput("`annotate serve` does one thing at a time.", mend="Give one of these options, then the next.")
     if install_only:
         installation.install(console.note)
         console.say(f"Label Studio {installation.VERSION} is installed in {installation.home()}")
         return
-    from editfhf.workspace import Workspace
-
     opened = Workspace.open(workspace)
-    if stop:
+    if status:
+        console.show(server.describe(opened), as_json=as_json)
+    elif logs:
+        lines = server.log_lines(opened, LOG_LINES)
+        if as_json:
+            console.show({"log": str(server.log_path(opened)), "lines": lines}, as_json=True)
+        for line in () if as_json else lines:
+            console.say(line)
+    elif stop:
         was_running = server.stop(opened)
         if as_json:
             console.show({"stopped": was_running}, as_json=True)
         else:
             console.say("Label Studio is stopped." if was_running else "Label Studio was not running.")
-        return
+    elif backup is not None:
+        made = archive.back_up(opened, backup)
+        if as_json:
+            console.show({"backup": str(made)}, as_json=True)
+        else:
+            console.say(f"Backed up to {made}")
+            console.note(
+                "It holds e-mail addresses, the token and the key of the pseudonyms: keep it as you keep those."
+            )
+    elif restore is not None:
+        archive.restore(opened, restore)
+        if as_json:
+            console.show({"restored": str(restore)}, as_json=True)
+        else:
+            console.say(
+                f"Label Studio is as it was in {restore}; what stood there is kept in {server.data_dir(opened)}"
+            )
+            console.say(f"Next: editfhf annotate serve -w {workspace}, and push, which brings its images")
+    else:
+        _start(opened, workspace, port, as_json)
+
+
+def _start(opened: "Workspace", named: str, port: int | None, as_json: bool) -> None:
+    from annotation import server
+
     running = server.serve(opened, console.note, port)
     if as_json:
         shown = {"url": running.url, "token_file": str(server.token_path(opened)), "pid": running.pid}
@@ -45,7 +103,7 @@ def serve(
         return
     console.say(f"Label Studio runs at {running.url} (process {running.pid})")
     console.say(f"Sign in with the name and password in {server.credentials_path(opened)}")
-    console.say(f"Next: editfhf annotate push -w {workspace}")
+    console.say(f"Next: editfhf annotate push -w {named}")
 
 
 @annotate.command(
@@ -91,6 +149,7 @@ def push(
     pairs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also hand out the pairs that `editfhf pairs` wrote there.")
     ] = None,
+    url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Hand out the work: a project for each person and screen, and in it the tasks that are that person's."""
@@ -100,8 +159,7 @@ def push(
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    client = connect(opened)
-    counts = campaign.push(opened, client, pairs)
+    counts = campaign.push(opened, client := connect(opened, url=url), pairs)
     row = counts.as_row()
     for note in counts.notes:
         console.note(note)
@@ -127,6 +185,7 @@ def simulate(
         int, typer.Option(min=1, max=100, help="So many people at once, each answer sent by itself, as people do.")
     ] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same people and answers.")] = 0,
+    url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Answer every task as simulated annotators (a rehearsal; every table says that they are simulated)."""
@@ -137,7 +196,7 @@ def simulate(
     opened = Workspace.open(workspace)
     counts = simulation.simulate(
         opened,
-        connect(opened),
+        connect(opened, url=url),
         annotators,
         seed,
         mix,
@@ -155,6 +214,7 @@ def pull(
     everything: Annotated[
         bool, typer.Option("--all", help="Read also what has not changed since the last pull.")
     ] = False,
+    url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring new and changed answers home from Label Studio; what cannot be taken goes to a table with the reason."""
@@ -164,7 +224,7 @@ def pull(
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    counts = collect.pull(opened, connect(opened), everything, lambda places: console.track(places, "Pulling"))
+    counts = collect.pull(opened, connect(opened, url=url), everything, lambda places: console.track(places, "Pulling"))
     console.show(counts.as_row(), as_json=as_json)
     for folder in folders_with_choices(opened):
         console.note(f"What people chose of the pairs: editfhf benchmark --preferences {folder}")
@@ -177,30 +237,55 @@ def pull(
         )
     if counts.altered:
         console.note(
-            f"The labelling screen of project {', '.join(map(str, counts.altered))} was changed on the server by hand: "
-            "answers were read as far as they fit; `editfhf annotate push` restores it."
+            f"The labelling screen or the title of project {', '.join(map(str, counts.altered))} was changed on the "
+            "server by hand: answers were read as far as they fit; `editfhf annotate push` restores it."
+        )
+    if counts.misdated:
+        console.note(
+            f"{counts.misdated} answers are dated before their project was made, or in the future: the clock of the "
+            "server or of this machine is or was wrong. They are taken as they are; set it right and pull with --all."
         )
 
 
-@annotate.command(epilog="Example: editfhf annotate status -w campaign")
-def status(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> None:
-    """Whether the server runs, and how far the campaign is."""
-    from annotation import status as progress
+@annotate.command(
+    epilog="Example: editfhf annotate status -w campaign; or editfhf annotate status -w campaign --watch 30"
+)
+def status(
+    workspace: WorkspaceOption = ".",
+    watch: Annotated[
+        float | None, typer.Option(min=1, metavar="SECONDS", help="Show it anew every so many seconds, until Ctrl-C.")
+    ] = None,
+    url: UrlOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How far the campaign is: by screen and by person, what is left in hours, and how far people agree so far."""
+    from annotation import status as campaign
+    from annotation.status_page import tables_of
+    from editfhf.errors import BadInput
     from editfhf.workspace import Workspace
 
-    row = progress.status(Workspace.open(workspace))
+    opened = Workspace.open(workspace)
+    if watch is not None:
+        if as_json:
+            raise BadInput("--watch is for people, --json for programs.", mend="Give one of them.")
+        console.watch((tables_of(row) for row in campaign.watch(opened, url)), watch)
+        return
+    row = campaign.status(opened, url)
     if as_json:
         console.show(row, as_json=True)
         return
-    console.show({name: value for name, value in row.items() if name not in ("progress", "annotators", "projects")})
-    if row["progress"]:
-        console.show(row["progress"], title="By person and screen")
+    for title, rows in tables_of(row):
+        console.show(rows, title=title)
 
 
-@annotate.command(epilog="Example: editfhf annotate plan -w campaign --edits 15000")
+@annotate.command(epilog="Example: editfhf annotate plan -w campaign --edits 15000 --weeks 6 --hours-a-week 8")
 def plan(
     workspace: WorkspaceOption = ".",
     edits: Annotated[int | None, typer.Option(min=1, help="How many (else those that are made).")] = None,
+    weeks: Annotated[
+        float | None, typer.Option(help="Until it has to be done: how many people does that take?")
+    ] = None,
+    hours_a_week: Annotated[float, typer.Option(help="Of each person, on one screen; with --weeks.")] = 10.0,
     as_json: JsonOption = False,
 ) -> None:
     """How many people, sessions, hours and how much money the campaign takes, from measured times where there are."""
@@ -208,7 +293,7 @@ def plan(
     from editfhf.workspace import Workspace
 
     plans = plan_workspace(Workspace.open(workspace), edits)
-    console.show([one.as_row() for one in plans], as_json=as_json)
+    console.show([one.as_row(weeks, hours_a_week) for one in plans], as_json=as_json)
     if not as_json:
         hours, cost = sum(one.hours for one in plans), sum(one.cost for one in plans)
         console.say(f"In all {hours:,.0f} hours, {cost:,.0f} in wages.")
@@ -231,6 +316,7 @@ def suspend(
     name: Annotated[str, typer.Argument(help="E-mail, pseudonym or number.")],
     workspace: WorkspaceOption = ".",
     undo: Annotated[bool, typer.Option("--undo", help="Take the person back.")] = False,
+    url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Set a person's answers aside (kept, and flagged), and hand out again what that leaves undone."""
@@ -239,7 +325,7 @@ def suspend(
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    console.show(membership.suspend(opened, connect(opened), name, undo).as_row(), as_json=as_json)
+    console.show(membership.suspend(opened, connect(opened, url=url), name, undo).as_row(), as_json=as_json)
 
 
 @annotate.command(epilog="Example: editfhf annotate erase ann@example.org -w campaign --yes")
@@ -247,6 +333,7 @@ def erase(
     name: Annotated[str, typer.Argument(help="E-mail, pseudonym or number.")],
     workspace: WorkspaceOption = ".",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Remove a person's answers everywhere, here and on the server. It cannot be undone."""
@@ -257,7 +344,9 @@ def erase(
     opened = Workspace.open(workspace)
     if not yes:
         typer.confirm(f"Remove every answer of {name}, here and on the server?", abort=True)
-    console.show(membership.erase(opened, connect(opened), name).as_row(), as_json=as_json)
+    # Who is known from an export alone is on no server of ours.
+    erased = membership.erase_imported(opened, name) or membership.erase(opened, connect(opened, url=url), name)
+    console.show(erased.as_row(), as_json=as_json)
     console.note("Now run `editfhf analyze` and build again; datasets that were built before still hold the answers.")
 
 

@@ -64,6 +64,18 @@ class Connection:
         """What the server answers, from JSON; `also`: as in `request`."""
         return self._again(lambda: self._send("GET", path, also, params=params))
 
+    def status(self, path: str) -> int:
+        """What the server answers, without the rest."""
+
+        def look() -> int:
+            with self._http.stream(path, method="GET", request_options={"max_retries": 0}) as answer:
+                if answer.status_code in PASSING - {httpx.codes.INTERNAL_SERVER_ERROR}:
+                    answer.read()
+                    raise _Refused(answer)
+                return int(answer.status_code)
+
+        return self._again(look)
+
     def request(self, method: str, path: str, also: int | None = None, **arguments: Any) -> Any:
         """Send once; `also`: a status that is no failure besides those of success."""
         with self._said():

@@ -8,7 +8,9 @@ from typing import Any
 import pandas as pd
 
 from annotation.all_answers import all_answers
+from annotation.checks import MOST_CHECKS
 from annotation.offers import Offers
+from annotation.roster import Roster
 from annotation.worklist import Design
 from editfhf.config import AnnotationConfig
 from editfhf.errors import BadInput
@@ -69,8 +71,10 @@ class ScreenPlan:
         # A quotient that is whole but for its last bit is whole.
         return max(self.people, ceil(self.hours / (weeks * hours_a_week) - 1e-9))
 
-    def as_row(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+    def as_row(self, weeks: float | None = None, hours_a_week: float = 10.0) -> dict[str, Any]:
+        """With `overhead` and, where there are so many weeks, the people that it takes to be done in them."""
+        row = {name: getattr(self, name) for name in self.__slots__} | {"overhead": round(self.overhead, 3)}
+        return row if weeks is None else row | {"people_in_time": self.people_for(weeks, hours_a_week)}
 
 
 def plan_campaign(
@@ -78,12 +82,15 @@ def plan_campaign(
     settings: AnnotationConfig,
     measured: Mapping[str, float] = {},
     n_things: Mapping[str, int] = {},
+    n_people: int | None = None,
 ) -> list[ScreenPlan]:
     """The plan of each screen of the settings.
 
     Args:
         measured: project type → seconds for one answer, see `measured_seconds`.
         n_things: of `verify` the regions, of `preference` the pairs, where they are known.
+        n_people: who work. Nobody gets a check twice, and so many are made (`MOST_CHECKS`): few people with much to do
+            get fewer than their share. None: not known; then the share is planned, which is the most.
 
     Raises:
         BadInput: no edits, or checks and repeats leave no room for them.
@@ -101,7 +108,14 @@ def plan_campaign(
         design = Design.of(settings, screen, "")
         raters = design.raters
         of_edits = {**assumed, **n_things}.get(screen, n_edits) * raters
-        answers = round(of_edits / (1 - design.checks - design.repeats)) + design.qualification * raters
+        edits_share = 1 - design.checks - design.repeats
+        workers = max(n_people or raters, raters)
+        checks = of_edits * design.checks / edits_share
+        first = design.qualification
+        if n_people is not None:
+            first = min(first, MOST_CHECKS)
+            checks = min(checks, workers * (MOST_CHECKS - first))
+        answers = round(of_edits * (1 + design.repeats / edits_share) + checks) + first * workers
         people = raters + (screen == "verify")
         seconds = measured.get(screen, ASSUMED_S[screen])
         hours = answers * seconds / 3600
@@ -139,7 +153,10 @@ def plan_workspace(workspace: Workspace, n_edits: int | None = None) -> list[Scr
     of_people = answers[(answers["annotator_kind"] == "human") & ~answers["screened"].astype(bool)]
     edits = workspace.edits()
     n = n_edits if n_edits is not None else len(edits)
-    return plan_campaign(n, workspace.config.annotation, measured_seconds(of_people), _things_of(workspace, edits, n))
+    return plan_campaign(
+        n, workspace.config.annotation, measured_seconds(of_people), _things_of(workspace, edits, n),
+        len(Roster(workspace).active) or None,
+    )  # fmt: skip
 
 
 def _things_of(workspace: Workspace, edits: Sequence[Edit], n: int) -> dict[str, int]:

@@ -1,33 +1,53 @@
-"""Label Studio's JSON export from disk: the answers of a campaign that was run on another server."""
+"""Label Studio's JSON export from disk: the answers of a campaign that was run on another server.
+
+```
+annotation/raw/import-DIGEST.json       each export, as it came, but for people who were erased
+annotation/raw/import-SCREEN/….parquet  what all exports of one kind of screen say together
+annotation/erased.json                  pseudonyms of people whose answers no export may bring back
+```
+"""
 
 import hashlib
+import json
+import os
 import shutil
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from annotation import interface
-from annotation.collect import harvest, known_of, merge, pulled_folders, raw_folder
+from annotation.answers import author_of
+from annotation.collect import known_of, merge, pulled_folders, raw_folder, store
 from annotation.export_file import read_export
-from annotation.harvest import Known
+from annotation.harvest import Harvest, Known
+from annotation.pseudonyms import Pseudonyms
 from annotation.worklist import EDIT
 from editfhf.errors import BadInput, JobFailed
 from editfhf.files import whole_file
-from editfhf.schema import DIMENSIONS, Assignment
+from editfhf.schema import DIMENSIONS, Assignment, stable_id
 from editfhf.workspace import Workspace
 
 NUMBER = 0  # of the project, in `refused_answers`
+ERASED = "erased.json"
+# What a task of an export says of people beside their answers: not needed, and not kept of a file with erased people.
+ABOUT_PEOPLE = ("drafts", "updated_by", "comment_authors", "predictions")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportCounts:
-    """Rows of each table after this import, and which screen the file was taken to be of."""
+    """Rows of each table after this import, and which screen the file was taken to be of.
+
+    Attributes:
+        erased: answers in the file that were left out: of people who were erased.
+    """
 
     screen: str
     ratings: int
     regions: int
     answers: int
     refused: int
+    erased: int = 0
 
     def as_row(self) -> dict[str, Any]:
         return asdict(self)
@@ -36,8 +56,10 @@ class ImportCounts:
 def import_export(workspace: Workspace, path: Path) -> ImportCounts:
     """Add the answers of an export; the same file again changes nothing.
 
-    A task is known by `item` (one that this workspace handed out) or by `edit_id` in its data. People are known by
-    their numbers on that server, which is all that an export tells of them.
+    Of an answer that several exports hold, the one that was changed last counts, and of several answers of one person
+    to one edit that of the export that came last: a project may be exported again whenever it has grown. A task is
+    known by `item` (one that this workspace handed out) or by `edit_id` in its data. People are known by their numbers
+    on that server, which is all that an export tells of them.
 
     Raises:
         BadInput: no file, or no export; then nothing was changed.
@@ -46,47 +68,178 @@ def import_export(workspace: Workspace, path: Path) -> ImportCounts:
     if not path.is_file():
         raise BadInput(f"{path} is no file.", mend="Name a JSON export of Label Studio (Export → JSON).")
     try:
-        project_type, users = _look(path)
+        export = _Export.read(path)
     except (JobFailed, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"{path} is no JSON export of Label Studio.", mend="Export as JSON, not as JSON-MIN.") from error
     with workspace.lock("annotate"):
-        name = f"import-{_digest(path)}"
-        copy, folder = raw_folder(workspace) / f"{name}.json", raw_folder(workspace) / name
-        with whole_file(copy, mode=0o600) as temporary:
-            shutil.copyfile(path, temporary)
-        known = known_of(workspace, {number: f"user-{number}@label-studio.export" for number in users})
-        harvest(NUMBER, _with_edits(known, project_type), copy, folder)
-        rows = merge(workspace, pulled_folders(workspace))
-    counts = [rows[name] for name in ("ratings", "regions", "answers", "refused_answers")]
-    return ImportCounts(project_type, *counts)
+        copy = raw_folder(workspace) / f"import-{_digest(path)}.json"
+        names = _pseudonyms(workspace, export.users)
+        gone = {user for user, name in names.items() if name in erased(workspace)}
+        if not copy.is_file():  # one that is there may lack people who were erased
+            _copy(path, copy, gone)
+        rows = read_imports(workspace)
+    left_out = sum(n for user, n in export.users.items() if user in gone)
+    return ImportCounts(
+        export.screen, rows["ratings"], rows["regions"], rows["answers"], rows["refused_answers"], left_out
+    )
 
 
-def _look(path: Path) -> tuple[str, set[int]]:
-    """Which screen the answers were given on, and who gave them."""
-    controls: set[str] = set()
-    users: set[int] = set()
-    for task in read_export(path):
-        annotations = task.get("annotations")
-        for annotation in annotations if isinstance(annotations, list) else []:
-            if isinstance(annotation, dict):
-                users |= {one} if isinstance(one := annotation.get("completed_by"), int) else set()
-                result = annotation.get("result")
+def read_imports(workspace: Workspace) -> dict[str, int]:
+    """Make the tables those of all exports together, and of what was pulled. Returns how many rows each has."""
+    copies = sorted(raw_folder(workspace).glob("import-*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    exports = {copy: _Export.read(copy) for copy in copies}
+    last: dict[str, tuple[str, int]] = {}
+    for place, export in enumerate(exports.values()):
+        for key, changed in export.changed.items():
+            last[key] = max(last.get(key, ("", -1)), (changed, place))
+
+    def counts(key: str | None, export: _Export, place: int) -> bool:
+        return key is None or last[key] == (export.changed[key], place)
+
+    readers: dict[str, Harvest] = {}
+    users = {user for export in exports.values() for user in export.users}
+    known = known_of(workspace, {user: address_of(user) for user in users})
+    for place, (copy, export) in reversed(list(enumerate(exports.items()))):
+        reader = readers.setdefault(export.screen, Harvest(NUMBER, _with_edits(known, export.screen)))
+        for task in read_export(copy):
+            kept = [one for one in _annotations(task) if counts(_key(task, one), export, place)]
+            reader.add({**task, "annotations": kept})
+    for screen, reader in readers.items():
+        store(reader, raw_folder(workspace) / f"import-{screen}")
+    for folder in raw_folder(workspace).glob("import-*"):
+        if folder.is_dir() and folder.name.removeprefix("import-") not in readers:
+            shutil.rmtree(folder)
+    return merge(workspace, pulled_folders(workspace))
+
+
+def imported_people(workspace: Workspace) -> dict[str, int]:
+    """Pseudonym → number on the other server, of everybody who answered in an export that was imported."""
+    exports = [_Export.read(copy) for copy in raw_folder(workspace).glob("import-*.json")]
+    users = {user: 0 for export in exports for user in export.users}
+    return {name: user for user, name in _pseudonyms(workspace, users).items()}
+
+
+def forget_imported(workspace: Workspace, user: int) -> None:
+    """Remove a person from every export, and let none bring the answers back. The tables follow: `read_imports`."""
+    names = sorted(erased(workspace) | set(_pseudonyms(workspace, {user: 0}).values()))
+    with whole_file(workspace.annotation_dir / ERASED, mode=0o600) as temporary:
+        temporary.write_text(json.dumps(names), encoding="utf-8")
+    for copy in sorted(raw_folder(workspace).glob("import-*.json")):
+        if user in _Export.read(copy).users:
+            when = copy.stat()
+            _copy(copy, copy, {user}, (when.st_atime_ns, when.st_mtime_ns))
+
+
+def erased(workspace: Workspace) -> set[str]:
+    """Pseudonyms of those whose answers no export may bring back.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    path = workspace.annotation_dir / ERASED
+    if not path.is_file():
+        return set()
+    try:
+        return set(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{path} is damaged.", mend="Restore it, or an import brings erased people back.") from error
+
+
+def address_of(user: int) -> str:
+    """Under which address the pseudonym of somebody on another server is made."""
+    return f"user-{user}@label-studio.export"
+
+
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """What is known of an export before it is read into tables.
+
+    Attributes:
+        screen: on which the answers were given.
+        users: who gave how many.
+        changed: when each answer was changed last, by what makes it that answer.
+    """
+
+    screen: str
+    users: Mapping[int, int]
+    changed: Mapping[str, str]
+
+    @classmethod
+    def read(cls, path: Path) -> "_Export":
+        """Raises JobFailed where it is none."""
+        controls: set[str] = set()
+        users: dict[int, int] = {}
+        changed: dict[str, str] = {}
+        for task in read_export(path):
+            for annotation in _annotations(task):
+                author = author_of(annotation)
+                if author is not None:
+                    users[author] = users.get(author, 0) + 1
+                if (key := _key(task, annotation)) is not None:
+                    changed[key] = max(changed.get(key, ""), str(annotation.get("updated_at") or ""))
+                result = annotation.get("result") if isinstance(annotation, dict) else None
                 items = result if isinstance(result, list) else []
                 controls |= {str(item.get("from_name")) for item in items if isinstance(item, dict)}
+        return cls(_screen_of(controls), users, changed)
+
+
+def _screen_of(controls: set[str]) -> str:
     for screen, control in (("verify", interface.VERDICT), ("preference", interface.PREFERENCE)):
         if control in controls:
-            return screen, users
+            return screen
     # Where nobody found a flaw, nothing was drawn either: the screen without ratings is known by their absence.
     if not controls & set(DIMENSIONS):
-        return "regions", users
+        return "regions"
     marked = controls & {interface.POLYGONS, interface.SOURCE_POLYGONS, *interface.PLACELESS}
-    return ("together" if marked else "ratings"), users
+    return "together" if marked else "ratings"
+
+
+def _annotations(task: Mapping[str, Any]) -> list[Any]:
+    annotations = task.get("annotations")
+    return annotations if isinstance(annotations, list) else []
+
+
+def _key(task: Mapping[str, Any], annotation: Any) -> str | None:
+    """The same for one answer in whatever export: its number, and what tells it from those of other servers."""
+    if not isinstance(annotation, dict) or not isinstance(annotation.get("id"), int):
+        return None
+    data = task.get("data")
+    item = (data.get("item") or data.get("edit_id")) if isinstance(data, dict) else ""
+    project = task.get("project", annotation.get("project"))
+    parts = (project, annotation["id"], annotation.get("completed_by"), annotation.get("created_at"), item)
+    return stable_id(*(ascii(part) for part in parts))
 
 
 def _with_edits(known: Known, project_type: str) -> Known:
     """Edits by their own ids, too: what a task of another campaign names."""
     edits = {edit: Assignment(edit, "", project_type, edit, EDIT, 0) for edit in known.edits}
     return replace(known, items={**edits, **known.items})
+
+
+def _pseudonyms(workspace: Workspace, users: Mapping[int, int]) -> dict[int, str]:
+    pseudonyms = Pseudonyms.of(workspace)
+    return {user: pseudonyms.of_email(address_of(user)) for user in users}
+
+
+def _copy(path: Path, copy: Path, without: set[int], times: tuple[int, int] | None = None) -> None:
+    """An export without the answers of some people; byte for byte where none of them is in it."""
+    with whole_file(copy, mode=0o600) as temporary:
+        if not without:
+            shutil.copyfile(path, temporary)
+        else:
+            with temporary.open("w", encoding="utf-8") as file:
+                file.write("[")
+                for number, task in enumerate(_without(path, without)):
+                    file.write(("," if number else "") + json.dumps(task))
+                file.write("]")
+    if times:
+        os.utime(copy, ns=times)
+
+
+def _without(path: Path, users: set[int]) -> Iterator[dict[str, Any]]:
+    for task in read_export(path):
+        rest = {name: value for name, value in task.items() if name not in ABOUT_PEOPLE}
+        yield rest | {"annotations": [one for one in _annotations(task) if author_of(one) not in users]}
 
 
 def _digest(path: Path) -> str:

@@ -11,12 +11,16 @@ from annotation.campaign import PushCounts, edits_to_show, push_locked, read_ass
 from annotation.client import Client
 from annotation.collect import forget_project, merge, pulled_folders, raw_folder
 from annotation.harvest import HARVESTED
+from annotation.import_file import forget_imported, imported_people, read_imports
 from annotation.marks import mark_file, marks_there
 from annotation.projects import EVERYBODY, Projects
+from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
-from annotation.roster import Roster
+from annotation.roster import Member, Roster
 from editfhf.files import whole_file
 from editfhf.workspace import Workspace
+
+GUEST = -1  # in the place of a person's number: who answered while nobody was named has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,37 +70,81 @@ def erase(workspace: Workspace, client: Client, name: str) -> Erased:
 
     Datasets that were built before still hold them: build and publish again.
 
+    Whoever answered while nobody was named is found by address or pseudonym, too.
+
     Raises:
         BadInput: nobody is called so.
     """
     with workspace.lock("annotate"):
         roster = Roster(workspace)
-        member = roster.find(name)
+        member = _guest(workspace, client, name) or roster.find(name)
         annotator = roster.pseudonym(member)
         # The server first: a pull after a kill must not bring back what is gone here.
         removed = _erase_on_server(workspace, client, member.number, member.email)
-        rows: dict[str, int] = {}
-        edits: set[str] = set()
-        for folder in pulled_folders(workspace):
-            for table in HARVESTED:
-                path = folder / f"{table}.parquet"
-                content = pq.read_table(path)
-                own = content.filter(pc.equal(content["annotator"], annotator))
-                if own.num_rows:
-                    rows[table] = rows.get(table, 0) + own.num_rows
-                    if "edit_id" in own.schema.names:
-                        edits |= set(own["edit_id"].to_pylist())
-                    with whole_file(path) as temporary:
-                        pq.write_table(content.filter(pc.not_equal(content["annotator"], annotator)), temporary)
+        rows, edits = _erase_pulled(workspace, annotator)
         for project in removed:
             forget_project(workspace, project)
         assignments = [row for row in read_assignments(workspace) if row.annotator != annotator]
         workspace.write_table("assignments", assignments)
         merge(workspace, pulled_folders(workspace))
         _remove_marks(workspace)
-        roster.remove(name)
+        if member.number != GUEST:
+            roster.remove(name)
         admit(workspace, client)  # the wall's file names people, too
     return Erased(annotator, rows, removed, len(edits))
+
+
+def erase_imported(workspace: Workspace, name: str) -> Erased | None:
+    """Remove somebody whose answers came in exports from elsewhere; no server is needed, and no later import of them
+    brings the answers back.
+
+    Args:
+        name: pseudonym (also its beginning, of six digits at least), or `user-N@label-studio.export`.
+
+    Returns:
+        What was removed; None where nobody in the exports is called so.
+    """
+    with workspace.lock("annotate"):
+        people, pseudonyms = imported_people(workspace), Pseudonyms.of(workspace)
+        found = [one for one in people if _is_called(name, one, pseudonyms.of_email(name))]
+        if len(found) != 1:
+            return None
+        rows, edits = _erase_pulled(workspace, found[0])
+        forget_imported(workspace, people[found[0]])
+        read_imports(workspace)
+    return Erased(found[0], rows, [], len(edits))
+
+
+def _guest(workspace: Workspace, client: Client, name: str) -> Member | None:
+    """Somebody on the server who is not among the people of the campaign."""
+    roster, pseudonyms = Roster(workspace), Pseudonyms.of(workspace)
+    named = {one.email for one in roster.members}
+    guests = {address.lower() for address in client.users().values()} - named
+    wanted = pseudonyms.of_email(name)
+    found = [one for one in sorted(guests) if _is_called(name, pseudonyms.of_email(one), wanted)]
+    return Member(GUEST, found[0], "left", "") if len(found) == 1 else None
+
+
+def _is_called(name: str, pseudonym: str, of_name: str) -> bool:
+    return pseudonym == of_name or (len(name.strip()) >= 6 and pseudonym.startswith(name.strip().lower()))
+
+
+def _erase_pulled(workspace: Workspace, annotator: str) -> tuple[dict[str, int], set[str]]:
+    """Remove a person from what was pulled; returns how many rows of each table that were, and of which edits."""
+    rows: dict[str, int] = {}
+    edits: set[str] = set()
+    for folder in pulled_folders(workspace):
+        for table in HARVESTED:
+            path = folder / f"{table}.parquet"
+            content = pq.read_table(path)
+            own = content.filter(pc.equal(content["annotator"], annotator))
+            if own.num_rows:
+                rows[table] = rows.get(table, 0) + own.num_rows
+                if "edit_id" in own.schema.names:
+                    edits |= set(own["edit_id"].to_pylist())
+                with whole_file(path) as temporary:
+                    pq.write_table(content.filter(pc.not_equal(content["annotator"], annotator)), temporary)
+    return rows, edits
 
 
 def _remove_marks(workspace: Workspace) -> None:

@@ -6,9 +6,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from typing import Any, TypeVar
 
+import pyarrow.compute as pc
+
 from annotation.client import Client, ServerTask
+from annotation.roster import Roster
 from annotation.screens import SCREENS
 from editfhf.files import whole_file
 from editfhf.schema import PROJECT_TYPES, canonical_json
@@ -49,6 +53,7 @@ class Projects:
         if self._path.is_file():
             rows = json.loads(self._path.read_text(encoding="utf-8"))
             self.screens = {int(number): [ScreenVersion(**one) for one in known] for number, known in rows.items()}
+        self.renamed: list[int] = []  # by hand, on the server
         self.known = self._find()
 
     def of(self, place: Place) -> int | None:
@@ -56,7 +61,7 @@ class Projects:
         return self.known.get(place)
 
     def ensure(self, place: Place, overlap: int, guidelines: str, folder: Any) -> int:
-        """The project of a place, made where it is missing; its screen is brought up to date.
+        """The project of a place, made where it is missing; what it shows is brought up to date, its answers stay.
 
         Args:
             overlap: how many people answer each task; 1 in a project of one person's own.
@@ -69,10 +74,18 @@ class Projects:
             project = self._client.create_project(self._title_of(place), screen.label_config, overlap, guidelines)
             self.known[place] = project
             self._note_screen(project, screen.version)
-        elif self._client.project_state(project)["label_config"].strip() != screen.label_config.strip():
-            # The taxonomy has changed, or somebody changed the screen on the server.
-            self._client.update_project(project, label_config=screen.label_config)
-            self._note_screen(project, screen.version)
+        else:
+            wanted = {
+                "title": self._title_of(place), "label_config": screen.label_config, "maximum_annotations": overlap,
+                "expert_instruction": guidelines, "show_instruction": bool(guidelines),
+            }  # fmt: skip
+            state = self._client.project_state(project)
+            # The taxonomy, the guidelines or the settings have changed, or somebody changed them on the server.
+            changed = {name: value for name, value in wanted.items() if not _is_same(name, state[name], value)}
+            if changed:
+                self._client.update_project(project, **changed)
+            if "label_config" in changed:
+                self._note_screen(project, screen.version)
         self._client.serve_folder(project, folder)
         return project
 
@@ -81,15 +94,39 @@ class Projects:
         known = [one.version for one in self.screens.get(project, []) if one.since <= submitted_at]
         return known[-1] if known else ""
 
+    def since(self, project: int) -> str:
+        """When the project was made (ISO 8601 in UTC); "" where it is not known."""
+        return min((one.since for one in self.screens.get(project, [])), default="")
+
     def _find(self) -> dict[Place, int]:
         """Of two projects for one place (a push was killed while the server made one) that with tasks counts."""
         base = title_of_campaign(self._workspace)
         found: defaultdict[Place, list[tuple[int, int]]] = defaultdict(list)
-        for number, project in self._client.projects_titled(f"{base} ").items():
+        titled = self._client.projects_titled(f"{base} ")
+        for number, project in titled.items():
             words = project["title"].removeprefix(f"{base} ").split()
             if len(words) == 2 and words[0] in PROJECT_TYPES and words[1].isdigit():
                 found[Place(words[0], int(words[1]))].append((-(project["task_number"] or 0), number))
-        return {place: min(numbers)[1] for place, numbers in sorted(found.items())}
+        known = {place: min(numbers)[1] for place, numbers in found.items()}
+        for number in sorted(set(self.screens) - {number for rows in found.values() for _, number in rows}):
+            place = self._place_by_tasks(number)
+            if place is not None and place not in known:
+                known[place] = number
+                self.renamed.append(number)
+        return dict(sorted(known.items()))
+
+    def _place_by_tasks(self, project: int) -> Place | None:
+        """Of a project that was ours and has lost its title: what we handed out is in it, or it is another's by now."""
+        task = self._client.first_task(project)
+        if task is None:
+            return None
+        assignments = self._workspace.read_table("assignments")
+        rows = assignments.filter(pc.equal(assignments["item_id"], item_of(task))).to_pylist()
+        if not rows:
+            return None
+        roster = Roster(self._workspace)
+        numbers = {roster.pseudonym(member): member.number for member in roster.members}
+        return Place(rows[0]["project_type"], numbers.get(rows[0]["annotator"], EVERYBODY))
 
     def _title_of(self, place: Place) -> str:
         return f"{title_of_campaign(self._workspace)} {place.project_type} {place.number:03d}"
@@ -100,6 +137,38 @@ class Projects:
         with whole_file(self._path) as temporary:
             rows = {number: [asdict(one) for one in known] for number, known in self.screens.items()}
             temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+def _is_same(name: str, there: Any, wanted: Any) -> bool:
+    if name == "expert_instruction":  # the server writes HTML in a form of its own
+        return _parts_of(there or "") == _parts_of(wanted)
+    return there.strip() == wanted.strip() if isinstance(there, str) else bool(there == wanted)
+
+
+def _parts_of(html: str) -> list[Any]:
+    """Tags with their attributes, and the words between them, however they are written."""
+    reader = _Parts()
+    reader.feed(html.strip())
+    reader.close()
+    return reader.parts
+
+
+class _Parts(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts: list[Any] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.parts.append((tag, sorted(attrs, key=str)))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.parts.append(f"/{tag}")
+
+    def handle_data(self, data: str) -> None:
+        self.parts.append(data)
 
 
 def title_of_campaign(workspace: Workspace) -> str:

@@ -27,29 +27,55 @@ def remember(workspace: Workspace, url: str) -> str:
     return clean
 
 
-def forget(workspace: Workspace) -> bool:
-    """Go back to the server on this machine; False when none was remembered."""
-    was_there = _path(workspace).is_file()
-    _path(workspace).unlink(missing_ok=True)
-    return was_there
+def settle(workspace: Workspace, url: str | None, has_projects: bool) -> None:
+    """Before anything is handed out: the campaign goes on where it was begun, and its server is remembered.
+
+    A server that has the campaign's projects is its server, by whatever address.
+
+    Args:
+        url: of the server that is about to get work; None: that of the workspace.
+        has_projects: whether it has any of this campaign.
+
+    Raises:
+        BadInput: the campaign was handed out on another server.
+    """
+    before = remembered(workspace)
+    was_pushed = (workspace.annotation_dir / "projects.json").is_file()
+    if was_pushed and not has_projects and url != before:
+        here = f"the Label Studio of {workspace.root}"
+        raise BadInput(
+            f"The campaign of {workspace.root} was handed out on {before or here}; {url or here} has nothing of it.",
+            mend=f"Leave out --url and unset {URL_VARIABLE}; if the server has moved, its database has to move along.",
+        )
+    if url is None:
+        _path(workspace).unlink(missing_ok=True)
+    elif url != before:
+        remember(workspace, url)
 
 
-def find_url(workspace: Workspace) -> str | None:
-    """Where the campaign's server is: as `LABEL_STUDIO_URL` says, or else as was remembered; None: on this machine.
+def find_url(workspace: Workspace, url: str | None = None) -> str | None:
+    """Where the campaign's server is: as `url` or `LABEL_STUDIO_URL` says, or as the last push remembered; None: here.
 
     Raises:
         BadInput: what is said or remembered is no address.
     """
-    said = os.environ.get(URL_VARIABLE, "").strip()
-    if said:
-        return check_url(said)
+    said = (url or os.environ.get(URL_VARIABLE, "")).strip()
+    return check_url(said) if said else remembered(workspace)
+
+
+def remembered(workspace: Workspace) -> str | None:
+    """The address that the last push remembered; None: it was the server of the workspace, or there was no push.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
     path = _path(workspace)
     if not path.is_file():
         return None
     try:
         return check_url(json.loads(path.read_text(encoding="utf-8"))["url"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path} is damaged.", mend=f"Remove it, or set {URL_VARIABLE}.") from error
+        raise BadInput(f"{path} is damaged.", mend="Remove it, and say where the server is with --url.") from error
 
 
 def token(url: str) -> str:

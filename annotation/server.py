@@ -7,14 +7,17 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
 
-from annotation import database, installation
+from annotation import database, installation, remote
 from editfhf.errors import BadInput, JobFailed
 from editfhf.files import whole_file, write_secret
 from editfhf.workspace import Workspace
@@ -44,13 +47,17 @@ def serve(workspace: Workspace, say: Callable[[str], None], port: int | None = N
         port: on 127.0.0.1; without one the last of this workspace, or 8080, or any that is free.
 
     Raises:
-        BadInput: the port is in use; the database is damaged, or of a newer Label Studio.
+        BadInput: the port is in use; the database is damaged, or of a newer Label Studio; the campaign is elsewhere.
         JobFailed: Label Studio cannot be installed, or died at its start; with the last line of its log.
     """
+    _require_here(workspace)
     installation.install(say)
     with workspace.lock("annotate serve"):
         running = find_server(workspace)
         if running is None:
+            if left := _find_left_behind(workspace):
+                say(f"The workspace was moved while its server ran (process {left.pid}): it is started anew.")
+                _end(left)
             running = _start(workspace, _choose_port(workspace, port), say)
         elif port is not None and running.url != _url(port):
             raise BadInput(
@@ -63,9 +70,14 @@ def serve(workspace: Workspace, say: Callable[[str], None], port: int | None = N
 
 def stop(workspace: Workspace) -> bool:
     """Stop the server; False when none was running."""
-    running = find_server(workspace)
+    running = find_server(workspace) or _find_left_behind(workspace)
     if running is None:
         return False
+    _end(running)
+    return True
+
+
+def _end(running: RunningServer) -> None:
     with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
         process = psutil.Process(running.pid)
         os.killpg(running.pid, signal.SIGTERM)  # it leads a group of its own
@@ -73,19 +85,13 @@ def stop(workspace: Workspace) -> bool:
         if alive:
             os.killpg(running.pid, signal.SIGKILL)
             psutil.wait_procs(alive, STOP_LIMIT_S)
-    return True
 
 
 def find_server(workspace: Workspace) -> RunningServer | None:
     """The server of this workspace, if its process lives."""
-    path = _state_path(workspace)
-    if path.is_file():
-        try:
-            state = RunningServer(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
-            state = None  # damaged: look among the processes
-        if state is not None and _serves(state.pid, workspace) == state.started:
-            return state
+    state = _read_state(workspace)
+    if state is not None and _serves(state.pid, workspace) == state.started:
+        return state
     # The command may have been killed after the start of the server and before it was noted.
     for process in psutil.process_iter(["pid", "name"]):
         if "label-studio" in (process.info["name"] or "") or "python" in (process.info["name"] or ""):
@@ -96,6 +102,17 @@ def find_server(workspace: Workspace) -> RunningServer | None:
                 _write_state(workspace, state)
                 return state
     return None
+
+
+def describe(workspace: Workspace) -> dict[str, Any]:
+    """`server` (`running`, `does not answer`, `not running`), its `url`, `pid`, start (`since`) and `log`."""
+    running = find_server(workspace)
+    row: dict[str, Any] = {"server": "not running", "url": None, "pid": None, "since": None}
+    if running is not None:
+        since = datetime.fromtimestamp(running.started, UTC).isoformat(timespec="seconds")
+        row = {"server": "running" if is_up(running.url) else "does not answer", "url": running.url}
+        row |= {"pid": running.pid, "since": since}
+    return row | {"log": str(log_path(workspace))}
 
 
 def credentials(workspace: Workspace) -> tuple[str, str]:
@@ -202,11 +219,37 @@ def is_up(url: str) -> bool:
         return False
 
 
+def log_lines(workspace: Workspace, most: int) -> list[str]:
+    """What the server said last, in so many lines at most.
+
+    Raises:
+        BadInput: it was never started.
+    """
+    path = log_path(workspace)
+    if not path.is_file():
+        raise BadInput(
+            f"{path} does not exist: the server of {workspace.root} was never started.",
+            mend=f"Start it with `editfhf annotate serve -w {workspace.root}`.",
+        )
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return [line.rstrip() for line in deque((line for line in file if line.strip()), maxlen=most)]
+
+
 def last_log_line(workspace: Workspace) -> str:
     """What the server said last."""
-    path = log_path(workspace)
-    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines() if path.is_file() else []
+    lines = log_lines(workspace, 1) if log_path(workspace).is_file() else []
     return lines[-1].strip() if lines else "it said nothing"
+
+
+def _require_here(workspace: Workspace) -> None:
+    """Whether the campaign's server is that of the workspace: what starts here would stay empty otherwise."""
+    url = remote.find_url(workspace)
+    running = find_server(workspace)
+    if url is not None and (running is None or running.url != url):
+        raise BadInput(
+            f"The campaign of {workspace.root} has its server at {url}: one on this machine would stay empty.",
+            mend=f"To run it on this machine, unset {remote.URL_VARIABLE} and use a workspace not pushed to {url}.",
+        )
 
 
 def _choose_port(workspace: Workspace, wished: int | None) -> int:
@@ -258,6 +301,25 @@ def _serves(pid: int, workspace: Workspace) -> float | None:
         return None
 
 
+def _find_left_behind(workspace: Workspace) -> RunningServer | None:
+    """The server that was started before the folder of the workspace was moved: it still writes into its files.
+
+    Not that of a workspace of which this one is a copy: its folder is where it was.
+    """
+    state = _read_state(workspace)
+    if state is None:
+        return None
+    try:
+        process = psutil.Process(state.pid)
+        folder = process.environ().get("LABEL_STUDIO_BASE_DATA_DIR")
+        if folder is None or process.create_time() != state.started or process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        ours = not Path(folder).exists() or Path(folder).samefile(data_dir(workspace))
+        return state if ours else None
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+        return None
+
+
 def _alive(pid: int) -> bool:
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -279,6 +341,14 @@ def _url(port: int) -> str:
 
 def _state_path(workspace: Workspace) -> Path:
     return workspace.annotation_dir / "server.json"
+
+
+def _read_state(workspace: Workspace) -> RunningServer | None:
+    """What was noted at the start; None where nothing was, or it is damaged."""
+    try:
+        return RunningServer(**json.loads(_state_path(workspace).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _write_state(workspace: Workspace, running: RunningServer) -> None:

@@ -38,20 +38,42 @@ class Shown:
         if left:
             self._sides.note(row.edit_id, left)
 
+    def publish(self, rows: Iterable[Assignment]) -> None:
+        """Let the server have the images of all: those of tasks that are there may be missing after a move."""
+        for row in {(row.project_type, row.edit_id): row for row in rows if self.can_show(row)}.values():
+            for file in self._files_of(row):
+                self._images.address(file)
+
+    def an_image(self, row: Assignment) -> str:
+        """The address of one of the images of an item, which the server must be able to show."""
+        return self._images.address(self._files_of(row)[-1])
+
     def data(self, row: Assignment) -> dict[str, str]:
         """What an annotator gets to see, and a name for it that tells nothing. Never the model: a name biases."""
+        source, *judged = self._files_of(row)
+        if row.project_type == "preference":
+            is_first_left = self._sides.next(row.edit_id, row.item_id) == "first"
+            left, right = judged if is_first_left else reversed(judged)
+            shown = {"source_image": source, "first_image": left, "second_image": right}
+        else:
+            name = "marked_image" if row.project_type == "verify" else "edited_image"
+            shown = {"source_image": source, name: judged[0]}
+        addresses = {name: self._images.address(file) for name, file in shown.items()}
+        return {"item": row.item_id, **addresses, "instruction": self._instruction_of(row)}
+
+    def _files_of(self, row: Assignment) -> tuple[str, ...]:
+        """The photo, then what is judged; a region is outlined here."""
         if row.project_type == "preference":
             pair = self._offers.all_pairs[row.edit_id]
-            files = [pair.first_file, pair.second_file]
-            left, right = files if self._sides.next(pair.pair_id, row.item_id) == "first" else files[::-1]
-            shown = {"source_image": pair.source_file, "first_image": left, "second_image": right}
-            instruction = pair.instruction
-        else:
-            region = self._offers.lone_regions[row.edit_id] if row.project_type == "verify" else None
-            source, edited, instruction = self._of[region["edit_id"] if region else row.edit_id]
-            shown = {"source_image": source, "edited_image": edited}
-            if region:
-                mark = ensure_mark(self._workspace, row.edit_id, edited, region["polygon"])
-                shown = {"source_image": source, "marked_image": mark}
-        addresses = {name: self._images.address(file) for name, file in shown.items()}
-        return {"item": row.item_id, **addresses, "instruction": instruction}
+            return pair.source_file, pair.first_file, pair.second_file
+        if row.project_type == "verify":
+            region = self._offers.lone_regions[row.edit_id]
+            source, edited, _ = self._of[region["edit_id"]]
+            return source, ensure_mark(self._workspace, row.edit_id, edited, region["polygon"])
+        return self._of[row.edit_id][:2]
+
+    def _instruction_of(self, row: Assignment) -> str:
+        if row.project_type == "preference":
+            return self._offers.all_pairs[row.edit_id].instruction
+        thing = self._offers.lone_regions[row.edit_id]["edit_id"] if row.project_type == "verify" else row.edit_id
+        return self._of[thing][2]

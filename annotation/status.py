@@ -1,95 +1,185 @@
-"""How far the campaign is: what is handed out, what is answered, by whom, and how long the rest will take."""
+"""Where a campaign stands: what the server has where it runs, what was pulled where it does not, and how far people
+agree."""
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import entry_points
 from typing import Any
 
-import numpy as np
+import pandas as pd
 
-from annotation.client import connect
-from annotation.projects import EVERYBODY, Projects, item_of
-from annotation.pseudonyms import Pseudonyms
+from annotation.campaign import read_assignments
+from annotation.client import Client, connect
+from annotation.progress import Person, Progress, reckon
+from annotation.projects import Projects, item_of
+from annotation.pseudonyms import annotator_kind
+from annotation.remote import find_url
 from annotation.roster import Roster
 from annotation.server import find_server
+from annotation.worklist import EDIT, REPEAT
+from editfhf.errors import EditFHFError
+from editfhf.schema import TABLES, Assignment
 from editfhf.workspace import Workspace
+
+# Tables that say who answered what: the columns that name the thing, and the screen where all are of one.
+THING_OF: Mapping[str, tuple[str, str]] = {
+    "answers": ("edit_id", ""),
+    "check_answers": ("check_id", ""),
+    "verdicts": ("region_id", "verify"),
+    "preferences": ("pair_id", "preference"),
+}
+PACE_COLUMNS = ["project_type", "annotator", "annotator_kind", "lead_time_s", "submitted_at", "screened"]
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far one person (or whoever comes: `everybody`) is on one kind of screen.
+class Pulled:
+    """What the tables say: answers with the columns `PACE_COLUMNS`, and when they were written (None: never)."""
 
-    Attributes:
-        answered: tasks with an answer, skipped ones too; tasks: handed out.
-        median_s: of this person's answers as last pulled, seconds; None where there are none.
-        hours_left: at that pace; at that of the others where this person's is not known.
+    answers: pd.DataFrame
+    at: datetime | None
+
+
+def status(workspace: Workspace, url: str | None = None) -> dict[str, Any]:
+    """Where the campaign stands, as plain values.
+
+    Args:
+        url: of a server elsewhere, see `annotation.client.connect`.
+
+    Returns:
+        server (its address, or why there is none), pulled_at, tasks and answers (of the people who count), annotators
+        (pseudonym → answers), simulated (how many of them are), hours_left, days_left, screens, progress (by person and
+        screen) and agreement: rows of `ScreenProgress`, `PersonProgress` and of what `editfhf.agreement` registers.
+        Where the server does not answer, all is as of the last pull and without checks and repeats.
     """
-
-    project: int
-    project_type: str
-    annotator: str
-    state: str
-    answered: int
-    tasks: int
-    median_s: float | None
-    hours_left: float | None
-
-    def as_row(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+    return _Watched(workspace, url).look()
 
 
-def status(workspace: Workspace) -> dict[str, Any]:
-    """Whether the server runs and, if so, `tasks`, `answers`, how many each person gave, and `progress` by project."""
-    running = find_server(workspace)
-    row: dict[str, Any] = {"server": running.url if running else "not running", "projects": [], "tasks": 0}
-    row |= {"answers": 0, "hours_left": None, "annotators": {}, "progress": []}
-    if running is None:
-        return row
-    progress = progress_of(workspace)
-    annotators: defaultdict[str, int] = defaultdict(int)
-    for one in progress:
-        annotators[one.annotator] += one.answered
-    hours = [one.hours_left for one in progress if one.hours_left is not None]
-    return row | {
-        "projects": [one.project for one in progress],
-        "tasks": sum(one.tasks for one in progress),
-        "answers": sum(one.answered for one in progress),
-        "hours_left": round(sum(hours), 1) if hours else None,
-        "annotators": dict(annotators),
-        "progress": [one.as_row() for one in progress],
-    }
+def watch(workspace: Workspace, url: str | None = None) -> Iterator[dict[str, Any]]:
+    """`status`, again and again; agreement is reckoned anew only when something was pulled."""
+    watched = _Watched(workspace, url)
+    while True:
+        yield watched.look()
 
 
-def progress_of(workspace: Workspace) -> list[Progress]:
-    """Of every project of the campaign, by kind of screen and person. It takes no lock: a pull may run beside it."""
-    client = connect(workspace)
-    members = {member.number: member for member in Roster(workspace).members}
-    pseudonyms = Pseudonyms.of(workspace)
-    medians = _median_seconds(workspace)
-    found = []
-    for place, project in Projects(workspace, client).known.items():
-        counts = [task.answers for task in client.tasks(project) if item_of(task)]
-        if not counts:
-            continue  # everybody's, whose tasks have become those of named people
-        member = members.get(place.number)
-        name = pseudonyms.of_email(member.email) if member else "everybody"
-        answered = sum(counts) if place.number == EVERYBODY else sum(count > 0 for count in counts)
-        own = medians.get((place.project_type, name))
-        others = [value for (project_type, _), value in medians.items() if project_type == place.project_type]
-        pace = own if own is not None else float(np.median(others)) if others else None
-        left = None if pace is None or place.number == EVERYBODY else round(pace * (len(counts) - answered) / 3600, 2)
-        state = member.state if member else "active"
-        found.append(Progress(project, place.project_type, name, state, answered, len(counts), own, left))
-    return found
+def progress_in_tables(workspace: Workspace) -> Progress:
+    """How far the campaign is as of the last pull; edits alone: of a check that somebody skipped no table tells."""
+    rows = [row for row in read_assignments(workspace) if row.role == EDIT]
+    pulled = read_pulled(workspace)
+    return _reckon(workspace, rows, given_in_tables(workspace, rows), pulled)
 
 
-def _median_seconds(workspace: Workspace) -> dict[tuple[str, str], float]:
-    """(kind of screen, person) → median of the seconds that an answer took; 0 is what the server does not know."""
-    rows: Sequence[dict[str, Any]] = (
-        workspace.read_table("answers").select(["project_type", "annotator", "lead_time_s"]).to_pylist()
-    )
-    taken: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+def read_pulled(workspace: Workspace) -> Pulled:
+    """Every answer that was pulled, those to checks too, and when."""
+    parts = []
+    elsewhere = [screen for name, (_, screen) in THING_OF.items() if screen and name in TABLES]
+    for name, (_, screen) in THING_OF.items():
+        if name in TABLES:  # some kinds of screens have tables of their own
+            part = workspace.read_table(name).to_pandas()
+            part = part.assign(project_type=screen) if screen else part[~part["project_type"].isin(elsewhere)]
+            parts.append(part.assign(screened=part.get("screened", False))[PACE_COLUMNS])
+    path = workspace.table_path("answers")
+    at = datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.is_file() else None
+    filled = [part for part in parts if len(part)]
+    return Pulled(pd.concat(filled, ignore_index=True) if filled else parts[0], at)
+
+
+def agreement_in(workspace: Workspace) -> list[dict[str, Any]]:
+    """How far people agree is for the analysis to say, which this wing does not know: it registers itself."""
+    points = sorted(entry_points(group="editfhf.agreement"), key=lambda point: point.name)
+    return [row for point in points for row in point.load()(workspace)]
+
+
+def given_in_tables(workspace: Workspace, rows: Sequence[Assignment]) -> dict[str, int]:
+    """Item id → how many people answered it, as far as the tables tell."""
+    who: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for name, (thing, screen) in THING_OF.items():
+        if name in TABLES:
+            table = workspace.read_table(name).to_pandas()
+            screens = [screen] * len(table) if screen else table["project_type"]
+            for kind, one, person in zip(screens, table[thing], table["annotator"], strict=True):
+                who[kind, one].add(person)
+    ratings = workspace.read_table("ratings").select(["edit_id", "annotator", "repeat"]).to_pandas()
+    again = ratings[ratings["repeat"]]
+    repeated = set(zip(again["edit_id"], again["annotator"], strict=True))
+    given = {}
     for row in rows:
-        if row["lead_time_s"] > 0:
-            taken[row["project_type"], row["annotator"]].append(row["lead_time_s"])
-    return {key: float(np.median(values)) for key, values in taken.items()}
+        there = who[row.project_type, row.edit_id]
+        if row.role == REPEAT:
+            given[row.item_id] = int((row.edit_id, row.annotator) in repeated)
+        else:
+            given[row.item_id] = int(row.annotator in there) if row.annotator else len(there)
+    return given
+
+
+class _Watched:
+    """A campaign that is looked at once or again and again."""
+
+    def __init__(self, workspace: Workspace, url: str | None) -> None:
+        self._workspace, self._url = workspace, url
+        self._agreement: tuple[datetime | None, list[dict[str, Any]]] = (None, [])
+
+    def look(self) -> dict[str, Any]:
+        workspace = self._workspace
+        pulled = read_pulled(workspace)
+        if pulled.at != self._agreement[0]:
+            self._agreement = (pulled.at, agreement_in(workspace))
+        server, on_server = _ask(workspace, self._url)
+        if on_server is None:
+            progress = progress_in_tables(workspace)
+        else:
+            rows = read_assignments(workspace)
+            # Of a project that was deleted on the server, what was pulled stays.
+            progress = _reckon(workspace, rows, given_in_tables(workspace, rows) | on_server, pulled)
+        given: defaultdict[str, int] = defaultdict(int)
+        for one in progress.people:
+            given[one.annotator] += one.done
+        simulated = {one.annotator for one in progress.people if one.kind == "simulated"}
+        return {
+            "server": server,
+            "pulled_at": pulled.at.isoformat(timespec="seconds") if pulled.at else None,
+            "tasks": sum(one.asked for one in progress.screens),
+            "answers": sum(one.done for one in progress.screens),
+            "annotators": dict(given),
+            "simulated": len(simulated),
+            "hours_left": round(progress.hours_left, 1),
+            "days_left": None if progress.days_left is None else round(progress.days_left, 1),
+            "screens": [_rounded(asdict(one)) for one in progress.screens],
+            "progress": [_rounded(asdict(one)) for one in progress.people],
+            "agreement": [_rounded(row) for row in self._agreement[1]],
+        }
+
+
+def _ask(workspace: Workspace, url: str | None) -> tuple[str, dict[str, int] | None]:
+    """The server's address and item → answers; or why there is none, and None. It takes no lock: a pull may run."""
+    if find_url(workspace, url) is None and find_server(workspace) is None:
+        return "not running", None
+    try:
+        client = connect(workspace, url=url)
+        return client.url, _given_on_server(workspace, client)
+    except EditFHFError as error:  # who watches is told, and goes on
+        return f"does not answer: {error.what}", None
+
+
+def _given_on_server(workspace: Workspace, client: Client) -> dict[str, int]:
+    given: defaultdict[str, int] = defaultdict(int)
+    for project in Projects(workspace, client).known.values():
+        for task in client.tasks(project):
+            given[item_of(task)] += task.answers
+    return given
+
+
+def _reckon(workspace: Workspace, rows: Sequence[Assignment], given: Mapping[str, int], pulled: Pulled) -> Progress:
+    settings, roster = workspace.config.annotation, Roster(workspace)
+    people = {roster.pseudonym(one): Person(one.state, annotator_kind(one.email)) for one in roster.members}
+    each: dict[str, int] = {screen: settings.people_per_edit(screen) for screen in settings.screens}
+    return reckon(rows, given, people, pulled.answers, each, pulled.at or datetime.now(UTC))
+
+
+def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: round(value, 3) if isinstance(value, float) and math.isfinite(value) else value
+        for name, value in row.items()
+    }

@@ -146,7 +146,7 @@ def _careless(row: object, usual: _Usual, limits: Thresholds) -> list[str]:
         ),
         (
             unrelated and met_few and found_few,
-            f"neither grades ({_agreement(at)}) nor regions have to do with the image: {_met(at)}; {_found(at)}",
+            f"neither grades ({_agreement(at)}) nor regions have to do with the image: {_met(at)}, and {_found(at)}",
         ),
         (at["worthless_low"] > limits.reasons, _worthless(at)),
         (at["copied_low"] > limits.reasons, _copied(at)),
@@ -223,7 +223,7 @@ def _fast(at: _Reader) -> str:
 
 def _one_grade(at: _Reader) -> str:
     return (
-        f"one grade makes up {_of('one_grade', at)}; others give it to {at['one_grade_others']:.0%} of the same edits"
+        f"one grade makes up {_of('one_grade', at)}, given by others to {at['one_grade_others']:.0%} of the same edits"
     )
 
 
@@ -247,7 +247,7 @@ def _bias(at: _Reader) -> str:
     where = "above" if at["bias"] > 0 else "below"
     low, high = sorted((abs(at["bias_low"]), abs(at["bias_high"])))
     points = f"{abs(at['bias']):.0f} points of 100 ({low:.0f} to {high:.0f})"
-    return f"grades {points} {where} the others; scores allow for that"
+    return f"grades {points} {where} the others, which scores allow for"
 
 
 def _worthless(at: _Reader) -> str:

@@ -34,11 +34,13 @@ from editfhf import console, oracle
 from editfhf.files import whole_file
 from editfhf.schema import DIMENSIONS, REGION_KINDS
 from editfhf.workspace import Workspace
+from generators.base import EditModel
 from generators.registry import load_model
 from refiner.benchmark import benchmark
+from refiner.benchmark_page import write_benchmark
 from refiner.commands import ABLATIONS
 from refiner.measures.entries import CLEAN, FLAWED, KEPT, ORACLE, PEOPLE, THE_RUN, TRIED
-from refiner.measures.loop import AGAIN, BEST_OF_N, RESTORED
+from refiner.measures.loop import AGAIN, BEST_OF_N, GATED, RESTORED
 from refiner.measures.perception import BASELINES, CEILING, UNDECIDED
 from refiner.measures.reasoning import BOTH, MAJORITY_CLASS
 from refiner.measures.result import BenchmarkResult
@@ -53,7 +55,7 @@ HELD_OUT_GROUP = "attribute"
 REFINED = 120  # edits of a row that the loop repairs, drawn evenly
 NO_EDITOR = "no-editor"
 ROWS = ("photos", "scenes", "editor", "operator", "group", NO_EDITOR, *ABLATIONS)
-MOST_TIMED = 20  # edits, until one is repaired
+MOST_TIMED = 20  # edits that are tried
 LARGE = 1024  # pixels of the pair whose refinement is timed
 
 
@@ -99,6 +101,10 @@ def measure(workspace: Workspace, out: Path, row: str, seed: int) -> dict[str, f
         cluster=scenes_of(workspace),
         apart_from=[REPAIRING_EDITOR],
     )
+    # Every number with its interval and how many it is of.
+    pages = out / "figures" / version() / f"{row}-{seed}"
+    pages.mkdir(exist_ok=True)
+    write_benchmark(pages, result)
     found = {"training seconds": record.seconds, "training edits": float(record.n_train), **headline(result)}
     if row != "photos":
         del found["training seconds"]
@@ -108,7 +114,7 @@ def measure(workspace: Workspace, out: Path, row: str, seed: int) -> dict[str, f
     if row == NO_EDITOR:
         found = {name: value for name, value in found.items() if of_loop(name)}
     if row == "photos":
-        found["seconds to refine 1024 px"] = time_refinement(subject, workspace)
+        found["seconds to refine 1024 px"] = time_refinement(run, workspace, editor)
     return found
 
 
@@ -162,7 +168,7 @@ def headline(result: BenchmarkResult) -> dict[str, float | None]:
     for method in (THE_RUN, MAJORITY_CLASS):
         take(f"flaw type accuracy: {method}", "reasoning", "types of people's regions", method, "accuracy")
     take("region F1 at IoU 0.5", "reasoning", BOTH, THE_RUN, "region_f1")
-    for method in (THE_RUN, RESTORED, AGAIN, BEST_OF_N):
+    for method in (THE_RUN, RESTORED, AGAIN, GATED, BEST_OF_N):
         for verdict in ("improved", "harmed"):
             take(f"loop, flawed edits {verdict}: {method}", "loop", FLAWED, method, verdict, judged_by=ORACLE)
         take(f"loop, clean edits untouched: {method}", "loop", CLEAN, method, "untouched")
@@ -182,27 +188,24 @@ def _flaws(workspace: Workspace, edit_id: str) -> Iterable[oracle.TrueFlaw]:
     return oracle.read(workspace.oracle_dir / edit_id).flaws
 
 
-def time_refinement(subject: Refiner, workspace: Workspace) -> float | None:
-    """Seconds for one pair of 1024 pixels that is repaired, the model loaded and warm: the median of three.
+def time_refinement(run: Path, workspace: Workspace, editor: EditModel | None) -> float | None:
+    """Seconds for a pair of 1024 pixels that was never seen and is repaired: the median of those among `MOST_TIMED`.
 
-    None where none of `MOST_TIMED` is repaired.
+    The model is loaded and warm; features of the images and the editor's answer are made anew. None where nothing is
+    repaired.
     """
     sources = {one.source_id: one for one in workspace.sources()}
-    pairs = (
-        (workspace.read_image(sources[edit.source_id].file), workspace.read_image(edit.image), edit.instruction)
-        for edit in workspace.edits()
-        if edit.model == "procedural/broken"
-    )
-    for source, edited, instruction in islice(pairs, MOST_TIMED):
+    broken = (edit for edit in workspace.edits() if edit.model == "procedural/broken")
+    seconds = []
+    subject = Refiner.from_run(run, editor)
+    for number, edit in enumerate(islice(broken, MOST_TIMED + 1)):
+        source, edited = workspace.read_image(sources[edit.source_id].file), workspace.read_image(edit.image)
         images = [Image.fromarray(one).resize((LARGE, LARGE), Image.Resampling.LANCZOS) for one in (source, edited)]
-        seconds = []
-        for _ in range(4):
-            start = time.perf_counter()
-            trace = subject.refine(images[0], images[1], instruction, force=True)
+        start = time.perf_counter()
+        trace = subject.refine(images[0], images[1], edit.instruction, force=True)
+        if number and trace.best_index:  # the first warms up
             seconds.append(time.perf_counter() - start)
-        if trace.best_index:
-            return float(np.median(seconds[1:]))
-    return None
+    return float(np.median(seconds)) if seconds else None
 
 
 def table(figures: Path, rows: Iterable[str]) -> list[dict[str, object]]:

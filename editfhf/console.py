@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 Item = TypeVar("Item")
+Tables = Sequence[tuple[str, Sequence[dict[str, Any]] | dict[str, Any]]]  # each with its title
 # Before so many items or seconds the time left is not said: the first item's holds what is loaded only once.
 SURE_ITEMS, SURE_S = 5, 30.0
 QUIET_S = 30.0  # between two lines of progress where no bar can be drawn: a log stays readable
@@ -25,6 +26,41 @@ def show(rows: Sequence[dict[str, Any]] | dict[str, Any], as_json: bool = False,
     if as_json:
         print(json.dumps(rows, ensure_ascii=False, indent=1, default=str))
         return
+    if rows or isinstance(rows, dict):
+        _console().print(_table(rows, title))
+    else:
+        say("(nothing)" if not title else f"{title}: nothing")
+
+
+def watch(frames: Iterable[Tables], seconds: float) -> None:
+    """Show one frame after the other in the place of the last, until Ctrl-C; one below the other where standard output
+    is no terminal. What is taller than the terminal is cut off below.
+
+    Args:
+        frames: each (title, rows) of some tables, as `show` takes them.
+        seconds: between two.
+    """
+    from rich.console import Group
+    from rich.live import Live
+
+    console = _console()
+    try:
+        if not console.is_terminal:
+            for frame in frames:
+                console.print(*(_table(rows, title) for title, rows in frame), sep="\n")
+                sys.stdout.flush()
+                time.sleep(seconds)
+            return
+        with Live(console=console, auto_refresh=False) as live:
+            for frame in frames:
+                parts = [part for title, rows in frame for part in (_table(rows, title), "")]
+                live.update(Group(*parts), refresh=True)
+                time.sleep(seconds)
+    except KeyboardInterrupt:  # that is how it ends
+        return
+
+
+def _table(rows: Sequence[dict[str, Any]] | dict[str, Any], title: str) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
@@ -35,15 +71,12 @@ def show(rows: Sequence[dict[str, Any]] | dict[str, Any], as_json: bool = False,
         table.add_column()
         for key, value in rows.items():
             table.add_row(escape(str(key).replace("_", " ")), escape(_cell(value)))
-    elif rows:
-        for name in rows[0]:
-            table.add_column(name.replace("_", " "), overflow="fold")
-        for row in rows:
-            table.add_row(*(escape(_cell(value)) for value in row.values()))
-    else:
-        say("(nothing)" if not title else f"{title}: nothing")
-        return
-    _console().print(table)
+        return table
+    for name in rows[0] if rows else ():
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row.values()))
+    return table
 
 
 def say(text: str) -> None:

@@ -18,7 +18,7 @@ from editfhf.flaws import flaw_types_of
 from editfhf.schema import REGION_KINDS
 from generators.base import EditModel
 from refiner.agents import Evaluation, Pair
-from refiner.data import MAJORITY, Sample
+from refiner.data import Sample
 from refiner.editing import edited_again, resized
 
 CENTRE_SIGMA = 0.3  # of width and of height; of 0.15 to 0.4 the best on a rehearsal's maps
@@ -85,12 +85,11 @@ def feature_distance(pair: Pair) -> float:
 
 
 def majority_types(samples: Sequence[Sample]) -> dict[str, str]:
-    """Kind → the flaw type that at least half of the people agreed on most often; without any, the taxonomy's first."""
+    """Kind → the flaw type that people agree on most often; without any, the taxonomy's first."""
     counts: dict[str, Counter[str]] = {kind: Counter() for kind in REGION_KINDS}
     for sample in samples:
-        for region in sample.regions:
-            if sample.share_of(region) >= MAJORITY:
-                counts[region["kind"]][region["flaw_type"]] += 1
+        for kind in REGION_KINDS:
+            counts[kind].update(region["flaw_type"] for region in sample.agreed_regions(kind))
     return {
         kind: min(found, key=lambda name: (-found[name], name)) if found else flaw_types_of(kind)[0]
         for kind, found in counts.items()

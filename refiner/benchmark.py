@@ -15,7 +15,7 @@ from editfhf.vlm import VisionLanguageModel
 from generators.base import EditModel
 from refiner.agents import Difference, Pair
 from refiner.baselines import majority_types
-from refiner.data import Sample, people_of, read_samples
+from refiner.data import Sample, open_samples, people_of
 from refiner.judge import EndpointJudge, Judge, SecondEvaluator, Values
 from refiner.lite.reasons import MOST_REASONS, reasons_of
 from refiner.loop import OnCompared
@@ -87,8 +87,8 @@ def benchmark(
             are about another run.
     """
     subject: Subject = Refiner.from_run(run, editor) if isinstance(run, (str, Path)) else run
-    samples = read_samples(dataset, SPLIT, only)
-    train = [one for one in read_samples(dataset, "train") if only is None or one.edit_id not in only]
+    samples = open_samples(dataset, SPLIT, only)
+    train = open_samples(dataset, "train", but=only or ())
     if len(samples) < FEWEST_EDITS:
         raise BadInput(
             f"{dataset} has {len(samples)} judged edits in the split `{SPLIT}`; {FEWEST_EDITS} are the least.",
@@ -215,6 +215,8 @@ def _marks(people: set[str], samples: Sequence[Sample], record: RunRecord) -> li
     taught = ["simulated people"] * record.simulated + ["procedural edits"] * record.procedural
     if taught:
         marks.append(f"The run was trained on {' and '.join(taught)}.")
+    if record.too_few:
+        marks.append(record.too_few)
     return marks
 
 

@@ -14,7 +14,7 @@ from editfhf.blind_pairs import COLUMNS, HAND_OUT, IMAGES, KEY_FILE, PAIRS_FILE,
 from editfhf.errors import BadInput, JobFailed
 from editfhf.files import whole_folder
 from refiner.agents import Pair
-from refiner.data import read_samples
+from refiner.data import open_samples
 from refiner.inputs import pixels_hash
 from refiner.measures.loop import to_refine
 from refiner.scoring import write_rows
@@ -54,7 +54,7 @@ def write_pairs(
         BadInput: no such dataset, or `out` is there and not empty, or cannot be written.
         JobFailed: no edit was changed.
     """
-    samples = to_refine(read_samples(dataset, "test"), [editor], limit, seed)
+    samples = to_refine(open_samples(dataset, "test"), [editor], limit, seed)
     require_free(out)
     with whole_folder(out) as temporary:
         (temporary / HAND_OUT / IMAGES).mkdir(parents=True)

@@ -92,6 +92,8 @@ def train(
         "best_epoch": record.best_epoch + 1, "edits": record.n_train, "seconds": record.seconds, **record.metrics,
     }  # fmt: skip
     console.show(rows, as_json=as_json)
+    if record.too_few:
+        console.note(record.too_few)
     if not as_json:
         console.say(f"Next: editfhf benchmark --dataset {shlex.quote(dataset)} --run {shlex.quote(out)}")
 
@@ -230,12 +232,14 @@ def score(
         write_rows(Path(out), rows, COLUMNS)
     if as_json:
         console.show({"note": refiner.note, "scores": rows}, as_json=True)
+        _require_some(rows, [row["reason"] for row in rows if row["reason"]], pairs)
         return
     scored = [row for row in rows if not row["reason"]]
     errors = common_errors(scored)
     hidden = {"note", "reason", *(f"{name}_std" for name in errors)}
     shown = [{name: value for name, value in row.items() if name not in hidden} for row in scored]
-    console.show(shown, title=f"Scores, 0 to 100{'' if errors else ', and the standard deviation of each'}")
+    if shown:
+        console.show(shown, title=f"Scores, 0 to 100{'' if errors else ', and the standard deviation of each'}")
     if errors:
         told = ", ".join(f"{name.replace('_', ' ')} {value:.2f}" for name, value in errors.items())
         console.say(f"Standard deviation of the error of each score: {told}.")
@@ -244,6 +248,7 @@ def score(
     _say_some([row["reason"] for row in rows if row["reason"]], "pairs were set aside")
     if out is not None:
         console.say(f"Scores: {out}")
+    _require_some(rows, [row["reason"] for row in rows if row["reason"]], pairs)
     console.say(f"Next: editfhf refine --run {shlex.quote(run)} --batch {shlex.quote(pairs)} -o refined")
 
 
@@ -363,10 +368,12 @@ def _refine_batch(
         counts = refine_batch(refiner, pairs, out, bar, max_iterations, settings)
     if as_json:
         console.show({**counts.as_row(), "reasons": counts.reasons, "note": refiner.note}, as_json=True)
+        _require_some(pairs, counts.reasons, batch)
         return
     console.show(counts.as_row())
     _say_note(refiner.note)
     _say_some(counts.reasons, "pairs were set aside")
+    _require_some(pairs, counts.reasons, batch)
     console.say(f"Next: open {out / INDEX_FILE} in a browser")
 
 
@@ -385,6 +392,12 @@ def _editor(editor: str | None) -> "EditModel | None":
 def _say_note(note: str) -> None:
     if note:
         console.note(note)
+
+
+def _require_some(pairs: Sequence[object], reasons: Sequence[str], named: str) -> None:
+    """A command that could take none of what it was given has failed."""
+    if pairs and len(reasons) >= len(pairs):
+        raise BadInput(f"{named}: none of {len(pairs)} pairs could be taken.", mend=f"The first: {reasons[0]}")
 
 
 def _say_some(sentences: Sequence[str], what: str) -> None:

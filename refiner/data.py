@@ -26,7 +26,8 @@ from refiner.agents import Pair
 MAP_COLUMNS = {"artifact": "artifact_map", "editing_failure": "failure_map"}
 COLUMNS = (
     "edit_id", "source_id", "source_image", "edited_image", "instruction", "task", "task_group", "model", "regions",
-    "artifact_map", "failure_map", *DIMENSIONS, *(f"{name}_std" for name in DIMENSIONS), "perceptual_quality_n",
+    "artifact_map", "failure_map", *DIMENSIONS, *(f"{name}_std" for name in DIMENSIONS),
+    *(f"{name}_n" for name in DIMENSIONS),
 )  # fmt: skip
 SMALLEST_TRAIN = 24  # edits: below that there is nothing to learn from, and nothing to say so by
 SMALLEST_VALIDATION = 4
@@ -63,7 +64,8 @@ class Sample:
         source, edited: encoded images, as they lie in the dataset.
         scores: dimension → MOS, 0..100 (None where nobody rated); deviations: of people's ratings around it.
         regions: consensus regions, as in the dataset; maps: kind → encoded 8-bit grey image, or None.
-        n_raters: whose ratings the scores are of; n_inspected: who looked for flaws, the denominator of every share.
+        n_raters: dimension → how many ratings its score is of.
+        n_inspected: who looked for flaws, the denominator of every share.
         group: edits of one photo by one instruction share it.
     """
 
@@ -79,7 +81,7 @@ class Sample:
     deviations: Mapping[str, float | None]
     regions: list[dict[str, Any]]
     maps: Mapping[str, bytes | None]
-    n_raters: int
+    n_raters: Mapping[str, int]
     n_inspected: int
 
     @property
@@ -108,11 +110,14 @@ class Sample:
         return min(1.0, region["support"] / max(1, self.n_inspected))
 
     @property
+    def fewest(self) -> int:
+        """People from whom a mark is more than a slip: two, or the one who looked."""
+        return min(MORE_THAN_A_SLIP, max(1, self.n_inspected))
+
+    @property
     def agreed_share(self) -> float:
-        """The share of those who looked from which a region is agreed on: at least half, and more than one person
-        where more looked."""
-        least = min(MORE_THAN_A_SLIP, max(1, self.n_inspected))
-        return max(MAJORITY, least / max(1, self.n_inspected))
+        """The share of those who looked from which a region is agreed on: at least half, and `fewest`."""
+        return max(MAJORITY, self.fewest / max(1, self.n_inspected))
 
     def agreed_regions(self, kind: str) -> list[dict[str, Any]]:
         """The regions of a kind that people agree on, see `agreed_share`."""
@@ -125,17 +130,17 @@ class Sample:
         return bool(self.agreed_regions(kind))
 
     def is_marked(self, kind: str) -> bool:
-        """Whether more than one person marked the same flaw of this kind."""
-        return any(region["kind"] == kind and region["support"] >= MORE_THAN_A_SLIP for region in self.regions)
+        """Whether `fewest` people marked the same flaw of this kind."""
+        return any(region["kind"] == kind and region["support"] >= self.fewest for region in self.regions)
 
     def variance_of_mean(self, dimension: str) -> float:
         """The variance of the opinion score itself, that comes of few people having rated; 0 where one did."""
         deviation = self.deviations[dimension]
-        return deviation**2 / self.n_raters if deviation is not None and np.isfinite(deviation) else 0.0
+        return deviation**2 / self.n_raters[dimension] if deviation is not None and np.isfinite(deviation) else 0.0
 
     def is_clean(self) -> bool:
-        """Whether no two people marked the same flaw."""
-        return all(region["support"] < MORE_THAN_A_SLIP for region in self.regions)
+        """Whether no flaw of any kind was marked by `fewest` people."""
+        return not any(self.is_marked(kind) for kind in REGION_KINDS)
 
 
 def read_samples(dataset: str, split: str, only: Collection[str] | None = None) -> list[Sample]:
@@ -143,12 +148,14 @@ def read_samples(dataset: str, split: str, only: Collection[str] | None = None) 
     return list(open_samples(dataset, split, only))
 
 
-def open_samples(dataset: str, split: str, only: Collection[str] | None = None) -> Lazy[Sample]:
+def open_samples(
+    dataset: str, split: str, only: Collection[str] | None = None, but: Collection[str] = ()
+) -> Lazy[Sample]:
     """The judged edits of one split, in the order of their ids; each is read from the disk when it is asked for.
 
     Args:
         dataset: a folder that `editfhf build` wrote, or a name on the Hub.
-        only: edit ids; default: all.
+        only: edit ids; default: all. but: edit ids that are left out.
 
     Raises:
         BadInput: no such dataset, or it lacks a column.
@@ -163,7 +170,9 @@ def open_samples(dataset: str, split: str, only: Collection[str] | None = None) 
     inspected = _inspected(dataset, split)
     samples: Lazy[Sample] = Lazy(len(table), lambda row: _sample(table[row], inspected))
     known = sorted(
-        (one.edit_id, row) for row, one in enumerate(samples) if one.is_judged and (only is None or one.edit_id in only)
+        (one.edit_id, row)
+        for row, one in enumerate(samples)
+        if one.is_judged and one.edit_id not in but and (only is None or one.edit_id in only)
     )
     return Lazy(len(known), lambda number: samples[known[number][1]])
 
@@ -184,7 +193,7 @@ def require_trainable(dataset: str, train: Collection[Sample], validation: Colle
     for kind in REGION_KINDS:
         if not kinds[kind]:
             raise BadInput(
-                f"{dataset}: people marked no region of kind {kind} in the split `train`.",
+                f"{dataset}: people agree on no region of kind {kind} in the split `train`.",
                 mend="Both kinds are needed to learn from; annotate more edits and build it again.",
             )
     for one in chain(train, validation):
@@ -227,7 +236,13 @@ def fingerprint(samples: Iterable[Sample]) -> str:
     """16 hex digits that change when the samples do: their ids, scores, maps and images."""
     digest = hashlib.sha256()
     for one in samples:
-        said = (sorted(one.scores.items()), sorted(one.deviations.items()), one.n_raters, one.n_inspected, one.regions)
+        said = (
+            sorted(one.scores.items()),
+            sorted(one.deviations.items()),
+            sorted(one.n_raters.items()),
+            one.n_inspected,
+            one.regions,
+        )
         for part in (one.edit_id, one.instruction, repr(said)):
             digest.update(part.encode())
         for data in (one.source, one.edited, *(data or b"" for data in one.maps.values())):
@@ -262,6 +277,6 @@ def _sample(row: Mapping[str, Any], inspected: Mapping[str, int]) -> Sample:
         deviations={name: row[f"{name}_std"] for name in DIMENSIONS},
         regions=row["regions"],
         maps={kind: (row[column] or {}).get("bytes") for kind, column in MAP_COLUMNS.items()},
-        n_raters=row["perceptual_quality_n"],
+        n_raters={name: row[f"{name}_n"] for name in DIMENSIONS},
         n_inspected=inspected.get(row["edit_id"], 0),
     )

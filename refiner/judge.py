@@ -22,6 +22,7 @@ from refiner.judge_statistics import statistics_of
 from refiner.lite.backbone import sentence_embeddings
 
 FARTHEST = 4.0  # standard deviations of the training edits: a statistic beyond is taken for that
+MOST_ROWS = 4000  # edits that are remembered: their kernel takes 128 MB, and its solution three times that
 # Both chosen on the split `validation` of a rehearsal (168 edits), of widths 0.6 to 1.5 and ridges 0.03 and 0.1.
 KERNEL_WIDTH = 1.0
 RIDGE = 0.1
@@ -85,7 +86,7 @@ class SecondEvaluator:
 
     @classmethod
     def fit(cls, samples: Iterable[Sample]) -> "SecondEvaluator":
-        """Fitted on the opinion scores of some edits.
+        """Fitted on the opinion scores of some edits; `MOST_ROWS` of them, drawn evenly, where there are more.
 
         Raises:
             BadInput: fewer than `FEWEST_EDITS` edits.
@@ -95,6 +96,11 @@ class SecondEvaluator:
             seen.append(statistics_of(sample.pair()))
             instructions.append(sample.instruction)
             scores.append([sample.scores[name] for name in DIMENSIONS])
+        if len(scores) > MOST_ROWS:
+            kept = np.sort(np.random.default_rng(0).choice(len(scores), MOST_ROWS, replace=False))
+            seen = [seen[number] for number in kept]
+            instructions = [instructions[number] for number in kept]
+            scores = [scores[number] for number in kept]
         if len(scores) < FEWEST_EDITS:
             raise BadInput(
                 f"The split `train` has {len(scores)} judged edits; the second evaluator needs {FEWEST_EDITS}.",

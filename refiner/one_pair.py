@@ -1,5 +1,6 @@
 """`editfhf refine` on one pair: the trace into a folder, or the best image alone into a file."""
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,11 @@ def require_writable(out: Path, inputs: Iterable[Path] = ()) -> None:
     if suffix in IMAGE_SUFFIXES[1:]:
         raise BadInput(f"{out}: the best image is written as PNG.", mend=f"Name it {out.with_suffix('.png').name}.")
     if suffix == IMAGE_SUFFIXES[0]:
-        if out.is_dir() or not out.parent.is_dir():
-            raise BadInput(f"{out} cannot be written.", mend="Name a .png file in a folder that is there.")
+        if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK | os.X_OK):
+            raise BadInput(
+                f"{out} cannot be written.",
+                mend="Name a .png file in a folder that is there and that you may write to.",
+            )
     elif out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / TRACE_FILE).is_file()):
         raise BadInput(f"{out} holds something other than a trace.", mend="Choose another folder with -o.")
     require_apart(out, inputs)

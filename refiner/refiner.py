@@ -108,4 +108,5 @@ class Refiner:
             "procedural edits" if self.record.procedural else "",
         ]
         told = " and ".join(one for one in taught if one)
-        return f"Trained on {told}: a rehearsal, not human feedback." if told else ""
+        notes = [f"Trained on {told}: a rehearsal, not human feedback." if told else "", self.record.too_few]
+        return " ".join(note for note in notes if note)

@@ -45,6 +45,7 @@ def write_pages(out: Path, record: RunRecord, history: Sequence[dict[str, float]
     if record.procedural:
         marks.append("procedural editors")
     warning = f"**Trained on {' and '.join(marks)}: a rehearsal, not human feedback.** " if marks else ""
+    warning += f"**{record.too_few}** " if record.too_few else ""
     card = CARD.format(
         backend=record.config.backend,
         warning=warning,

@@ -25,11 +25,14 @@ from editfhf.errors import BadInput, first_line, hub_faults
 from editfhf.files import whole_file
 from editfhf.hub import asking_for
 
-FORMAT = 1  # of the folder; raise it when an older program could not read it
+FORMAT = 2  # of the folder; raise it when an older program could not read it
 RUN_FILE, WEIGHTS_FILE, CALIBRATION_FILE, HISTORY_FILE = (
     "run.json", "weights.safetensors", "calibration.json", "history.json",
 )  # fmt: skip
-FILES = (RUN_FILE, WEIGHTS_FILE, CALIBRATION_FILE, HISTORY_FILE, "README.md", "curves.png")
+README_FILE = "README.md"  # a dataset has one, too
+FILES = (RUN_FILE, WEIGHTS_FILE, CALIBRATION_FILE, HISTORY_FILE, README_FILE, "curves.png")
+# Rules of thumb: with 74 and 5 edits, a run ordered the edits of unseen photos hardly better than by chance.
+ENOUGH_TRAIN, ENOUGH_VALIDATION = 400, 50
 Agent = Literal["perception", "reasoning", "evaluation"]
 AGENTS: tuple[Agent, ...] = ("perception", "reasoning", "evaluation")
 
@@ -88,6 +91,17 @@ class RunRecord(BaseModel):
     seconds: float
     sha256: dict[str, str] = {}
 
+    @property
+    def too_few(self) -> str:
+        """A sentence where it has learned from so little that its numbers say little; "" where it has not."""
+        if self.n_train >= ENOUGH_TRAIN and self.n_validation >= ENOUGH_VALIDATION:
+            return ""
+        return (
+            f"It learned from {self.n_train} edits and was calibrated on {self.n_validation}: too few to trust its "
+            f"scores, their errors or its repairs ({ENOUGH_TRAIN} and {ENOUGH_VALIDATION} are the least; "
+            "docs/refiner.md is about a thousand)."
+        )
+
 
 def read_run(folder: Path) -> RunRecord:
     """What a run folder says of itself.
@@ -99,7 +113,7 @@ def read_run(folder: Path) -> RunRecord:
     if not folder.is_dir():
         raise BadInput(f"{folder} does not exist.", mend="Train one: `editfhf train --dataset DIR -o RUN`.")
     if not path.is_file():
-        half = any((folder / name).exists() for name in (*FILES, "checkpoint"))
+        half = any((folder / name).exists() for name in (*FILES, "checkpoint") if name != README_FILE)
         raise BadInput(
             f"{folder} is {'a run that was not finished' if half else 'no run'} (it has no {RUN_FILE}).",
             mend="Run the same `editfhf train` again: it goes on." if half else "Name a folder that `train` wrote.",

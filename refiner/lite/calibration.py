@@ -1,6 +1,7 @@
 """What a trained network's numbers mean: thresholds and errors, measured on the validation split."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,8 @@ class Calibration(BaseModel):
     Attributes:
         presence: kind → the presence from which an image gets a map. threshold: kind → of regions on the map.
         whole: the probability from which a flaw without a place is reported.
+        missing: flaw types of which people mostly said, where they marked no place, that something is missing; of the
+            others they said that they are everywhere.
         std: dimension → standard deviation of the error of a score, in points of 100.
         pair_error: `mean` and dimension → the error of a paired difference, by `planes.edit_distance` of the images.
         reasons: people's words for flaws in the training split.
@@ -63,6 +66,7 @@ class Calibration(BaseModel):
     presence: dict[str, float]
     threshold: dict[str, float]
     whole: float
+    missing: list[str]
     std: dict[str, float]
     pair_error: dict[str, PairError]
     reasons: list[Reason]
@@ -103,6 +107,7 @@ def calibrate(
         whole=_gate_without_place(
             np.concatenate(whole).max(axis=1), np.array([one.whole.max() >= 0.5 for one in targets], float)
         ),
+        missing=_missing_types(train),
         std={
             name: float(max(SMALLEST_NOISE, np.sqrt(np.mean((judged[:, number] - told[:, number]) ** 2))))
             for number, name in enumerate(DIMENSIONS)
@@ -114,6 +119,16 @@ def calibrate(
         ),
         reasons=reasons_of(train, MOST_REASONS),
     ).model_dump(mode="json")
+
+
+def _missing_types(samples: Iterable[Sample]) -> list[str]:
+    """The flaw types whose regions without a place are `missing` more often than `whole`."""
+    balance: Counter[str] = Counter()
+    for sample in samples:
+        for region in sample.regions:
+            if region["extent"] != "region":
+                balance[region["flaw_type"]] += 1 if region["extent"] == "missing" else -1
+    return sorted(name for name, surplus in balance.items() if surplus > 0)
 
 
 def _presence_gate(seen: np.ndarray, samples: Sequence[Sample], kind: str) -> float:

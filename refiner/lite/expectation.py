@@ -25,6 +25,7 @@ PLACES = {
     "sky": (0.0, 0.0, 1.0, 0.5), "background": (0.0, 0.0, 1.0, 1.0),
 }  # fmt: skip
 WORD = re.compile(r"[a-z]+")
+UNWANTED = re.compile(r"\b(?:instead\s+of|rather\s+than|but\s+not)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,18 @@ def likely_task(expectation: Expectation) -> str:
 
 
 def named_colour(text: str) -> np.ndarray | None:
-    """CIE L*a*b* (float32, shape (3,)) of the last CSS colour name in a text, the new one in "from red to blue"."""
-    names = [word for word in WORD.findall(text.casefold()) if word in ImageColor.colormap]
+    """CIE L*a*b* (float32, shape (3,)) of the last CSS colour name in a text, the new one in "from red to blue"; what
+    comes behind "instead of" is not wanted and does not count."""
+    names = colour_names(UNWANTED.split(text.casefold())[0]) or colour_names(text)
     if not names:
         return None
     red, green, blue = ImageColor.getrgb(names[-1])[:3]
     return np.asarray(rgb2lab(np.array([[[red, green, blue]]], np.float64) / 255)[0, 0], np.float32)
+
+
+def colour_names(text: str) -> list[str]:
+    """The CSS colour names in a text, in its order."""
+    return [word for word in WORD.findall(text.casefold()) if word in ImageColor.colormap]
 
 
 def named_place(text: str) -> tuple[float, float, float, float] | None:

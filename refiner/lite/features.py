@@ -19,7 +19,7 @@ from refiner.lite.kernel import summarise
 from refiner.lite.planes import compare, statistics
 from refiner.threads import fixed_threads
 
-VERSION = f"lite0-{SIDE}-3"  # raise the last number when what is kept here changes
+VERSION = f"lite0-{SIDE}-4"  # raise the last number when what is kept here changes
 HELD_BYTES = 4 * 2**30  # of features that one cache holds in memory; what is beyond is read from its files each time
 Kept = dict[str, np.ndarray]
 Pixels = Callable[[], np.ndarray]  # uint8, shape (height, width, 3), RGB

@@ -15,7 +15,6 @@ from refiner.lite.terms import KIND_OF_TYPE, within_kind
 
 MARKED = 0.25  # share of people: a map whose highest value is below it shows no flaw that people agree on
 FLAT = 0.01  # standard deviation: a map of a flaw that is everywhere has no place to be found
-AGREED = 0.5  # share of people who marked a region: then its flaw type counts
 
 
 def predict(
@@ -44,7 +43,7 @@ def measure(network: LiteNetwork, targets: Sequence[Target], features: Sequence[
         scores.append(output.scores.numpy())
         presence.append(torch.sigmoid(output.presence).numpy())
         together = collate(some)
-        agreed = together.weights >= AGREED
+        agreed = together.weights >= torch.tensor([some[place].agreed_share for place in together.owners.tolist()])
         if agreed.any():
             logits = network.name_regions(output, together.masks[agreed], together.owners[agreed])
             named = within_kind(logits, KIND_OF_TYPE[together.types[agreed]]).argmax(1)

@@ -32,7 +32,6 @@ from refiner.runs import CALIBRATION_FILE, RunRecord, read_json, read_run, read_
 # Pairs, of 0.6 MB whatever the images' size: perception, reasoning and evaluation of one image share one forward pass.
 REMEMBERED = 8
 LARGEST_FALL = 5.0  # points of 100: no score may be expected to fall by more, however little is known of it
-EXTENT_WITHOUT_PLACE = "whole"
 
 
 class LiteModel:
@@ -179,7 +178,8 @@ class LiteModel:
                 assert int(KIND_OF_TYPE[number]) == REGION_KINDS.index(flaw.kind)
                 reason = self._reason(flaw.id, [], pair.instruction)
                 confidence = round(float(likely[number]), 4)
-                found.append(FoundRegion(flaw.kind, flaw.id, EXTENT_WITHOUT_PLACE, [], reason, confidence))
+                extent = "missing" if flaw.id in self.calibration.missing else "whole"
+                found.append(FoundRegion(flaw.kind, flaw.id, extent, [], reason, confidence))
         return found
 
     def _reason(self, flaw_type: str, polygon: Polygon, instruction: str) -> str:

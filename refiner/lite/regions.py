@@ -1,4 +1,4 @@
-"""From a map to regions, and back to the cells that a flaw type is read from."""
+"""From a map to regions."""
 
 import cv2
 import numpy as np
@@ -25,7 +25,7 @@ def regions_of_map(people: np.ndarray, threshold: float) -> list[tuple[Polygon, 
     if not above.any():
         return []
     regions = []
-    for polygon in trace(above, tolerance=1 / TRACE_SIDE, min_area=SMALLEST_REGION)[:MOST_REGIONS]:
+    for polygon in trace(above, tolerance=1 / TRACE_SIDE, min_area=SMALLEST_REGION):
         inside = fine[rasterise(polygon, TRACE_SIDE, TRACE_SIDE)]
         regions.append((polygon, float(np.quantile(inside, 0.9)) if len(inside) else threshold))
-    return sorted(regions, key=lambda region: -region[1])
+    return sorted(regions, key=lambda region: -region[1])[:MOST_REGIONS]

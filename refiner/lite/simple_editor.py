@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from generators.base import EditOutcome, EditRequest
-from refiner.lite.expectation import named_colour
+from refiner.lite.expectation import colour_names, named_colour
 
 CHROMA_MOVED = 0.85  # of the way to the named colour; the rest keeps what varies within the thing
 LIGHTNESS_MOVED = 0.35  # of the way of the local mean: shading and texture stay
@@ -36,6 +36,9 @@ OTHER_WORK = re.compile(
 COLOURISE = re.compile(
     r"colou?ri[sz]e|\bcolou?r(?:\s+in)?\s+(?:this|the|that|an?)\b.*\b(?:black|photo|picture)|\bcolours?\s+back\b"
 )
+# What is not wanted, or two things in two colours: more than this editor can tell apart.
+NEGATED = re.compile(r"\b(?:not|no|never|without|less|instead\s+of|rather\s+than|except|don['’]?t)\b")
+BETWEEN_CLAUSES = re.compile(r"\b(?:and|then|but|while)\b|[,;.]")
 GREYSCALE = re.compile(r"\b(?:black\W+and\W+white|gr[ea]y\W?scale|monochrome|desaturate)\b")
 
 
@@ -62,10 +65,12 @@ class SimpleEditor:
 def understood(instruction: str) -> Callable[[np.ndarray], np.ndarray] | None:
     """What to do to uint8 RGB pixels, or None where the words ask for more than colour and tone."""
     text = " ".join(instruction.casefold().split())
-    if OTHER_WORK.search(text) or COLOURISE.search(text):
+    if OTHER_WORK.search(text) or COLOURISE.search(text) or NEGATED.search(text):
         return None
     if GREYSCALE.search(text):
         return _greyscale
+    if sum(bool(colour_names(clause)) for clause in BETWEEN_CLAUSES.split(text)) > 1:
+        return None
     match = RECOLOUR.search(text)
     # "into an orange" names a thing, not a colour.
     if match and not match["article"]:

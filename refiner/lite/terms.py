@@ -28,22 +28,26 @@ def terms(network: LiteNetwork, output: Output, targets: Targets) -> dict[str, T
     """Every loss of a batch, by name, not weighted."""
     seen = targets.looked
     logits, maps = output.maps[seen].flatten(0, 1), targets.maps[seen].flatten(0, 1)
-    found = {
-        "map_bce": losses.bce_map(logits, maps).mean(),
-        "map_kl": losses.kl_map(logits, maps).mean(),
-        "map_cc": losses.cc_map(logits, maps).mean(),
-        "map_l1": losses.l1_map(logits, maps).mean(),
-        "presence": functional.binary_cross_entropy_with_logits(output.presence[seen], targets.presence[seen]),
-        "whole": functional.binary_cross_entropy_with_logits(output.whole[seen], targets.whole[seen]),
+    found: dict[str, Tensor] = {}
+    if seen.any():
+        found |= {
+            "map_bce": losses.bce_map(logits, maps).mean(),
+            "map_kl": losses.kl_map(logits, maps).mean(),
+            "map_cc": losses.cc_map(logits, maps).mean(),
+            "map_l1": losses.l1_map(logits, maps).mean(),
+            "presence": functional.binary_cross_entropy_with_logits(output.presence[seen], targets.presence[seen]),
+            "whole": functional.binary_cross_entropy_with_logits(output.whole[seen], targets.whole[seen]),
+            "rank": losses.pairwise_rank(output.scores[seen], targets.scores[seen], RANK_MARGIN),
+            "plcc": losses.plcc(output.scores[seen], targets.scores[seen]),
+        }
+    found |= {
         "huber": losses.huber(output.scores[targets.known], targets.scores[targets.known], HUBER_DELTA),
         "paired": _paired(output.scores, targets),
-        "rank": losses.pairwise_rank(output.scores[seen], targets.scores[seen], RANK_MARGIN),
-        "plcc": losses.plcc(output.scores[seen], targets.scores[seen]),
     }
     if len(targets.owners):
         named = within_kind(network.name_regions(output, targets.masks, targets.owners), KIND_OF_TYPE[targets.types])
         wrong = functional.cross_entropy(named, targets.types, reduction="none")
-        found["flaw_type"] = (wrong * targets.weights).sum() / targets.weights.sum()
+        found["flaw_type"] = (wrong * targets.weights).sum() / targets.weights.sum().clamp_min(1e-6)
     return found
 
 

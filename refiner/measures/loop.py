@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -34,6 +34,7 @@ from refiner.trace import RefineTrace
 # resampling, the feather of a repair, and what nobody sees.
 WORTH_NOTICING = 1.0
 RESTORED, AGAIN, BEST_OF_N = "restore the source", "edit again", "best of N"
+GATED = "edit again, if better beyond its error"
 MOST_AGAIN = 8  # edits of the photo for "best of N"
 SAME_PIXELS = "pixels"
 
@@ -201,15 +202,18 @@ def images_of(
 ) -> dict[str, np.ndarray]:
     """What the loop and each baseline make of an edit: method → uint8, shape of `pair.edited`.
 
-    With an editor also "edit again" with another seed, and the best, by the run's own evaluator, of the edit and as
-    many new ones as the loop made and compared candidates (`MOST_AGAIN` at most): the same compute, counted in images
-    made and judged. An editor that refuses leaves the edit as it is.
+    With an editor also "edit again" with another seed; the same where the run's own evaluator accepts it by the rule
+    that the loop accepts a repair by, which is what the loop has to beat; and the best, by the run's own evaluator, of
+    the edit and as many new ones as the loop made and compared candidates (`MOST_AGAIN` at most): the same compute,
+    counted in images made and judged. An editor that refuses leaves the edit as it is.
     """
     images = {THE_RUN: trace.best, RESTORED: baselines.restore_source(pair)}
     if editor is not None:
         n = min(MOST_AGAIN, max(1, n_tries(trace)))
         again = baselines.edit_again(pair, editor, [seed + 1 + number for number in range(n)])
         images[AGAIN] = again[0] if again else pair.edited
+        new = replace(pair, edited=images[AGAIN])
+        images[GATED] = new.edited if evaluation.compare(pair, new).improves else pair.edited
         images[BEST_OF_N] = baselines.best_of(pair, again, evaluation)
     return images
 

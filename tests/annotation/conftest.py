@@ -1,17 +1,25 @@
+import os
 import shutil
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
-from annotation import server
+from annotation import remote, server
 from annotation.campaign import read_assignments, require_projects
 from annotation.client import Client, connect
 from annotation.harvest import HARVESTED
 from editfhf.schema import PredictedRegion
 from editfhf.workspace import Workspace
+from tests import team_server
 from tests.factories import make_workspace
+
+# `make test-postgres`: the server that most tests share runs on PostgreSQL, as that of a team.
+DATABASE_VARIABLE = "EDITFHF_TEST_DATABASE"
+ON_POSTGRESQL = os.environ.get(DATABASE_VARIABLE, "sqlite") == "postgresql"
+own_server = pytest.mark.skipif(ON_POSTGRESQL, reason="about the server of a workspace, which is on SQLite")
 
 N_EDITS = 8
 SQUARE = [[[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]], [[0.2, 0.2], [0.3, 0.2], [0.3, 0.3]]]
@@ -22,11 +30,27 @@ def served_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works
     """A workspace with 8 edits and its Label Studio: a real one, started once for all tests."""
     workspace = make_workspace(tmp_path_factory.mktemp("annotation") / "campaign", n_sources=2)
     use_settings(workspace)
+    if ON_POSTGRESQL:
+        with on_postgresql(workspace):
+            yield workspace
+        return
     try:
         server.serve(workspace, print, free_port())
         yield workspace
     finally:
         server.stop(workspace)
+
+
+@contextmanager
+def on_postgresql(workspace: Workspace) -> Iterator[None]:
+    """Its server is that of a team, by its address; name, password and token lie where tests look for them."""
+    served = server.served_dir(workspace)
+    with team_server.started("--port", free_port(), "--serve", served) as folder, pytest.MonkeyPatch.context() as patch:
+        for name in ("credentials.json", "token"):
+            shutil.copy(folder / name, workspace.annotation_dir / name)
+        patch.setenv(remote.TOKEN_VARIABLE, (folder / "token").read_text())
+        remote.remember(workspace, team_server.start(folder)["url"])
+        yield
 
 
 def free_port() -> int:

@@ -1,10 +1,12 @@
 """Back-up, restore and upgrade of the workspace's own Label Studio."""
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import threading
 import zipfile
@@ -15,7 +17,9 @@ import pytest
 
 from annotation import backup, database, installation, server
 from annotation.client import connect
+from editfhf import cli
 from editfhf.errors import BadInput
+from tests.annotation.conftest import own_server
 from tests.factories import make_workspace
 
 SCREEN = '<View><Text name="t" value="$text"/><Choices name="c" toName="t"><Choice value="a"/></Choices></View>'
@@ -129,6 +133,77 @@ def test_a_byte_that_flipped_anywhere_is_noticed_or_changes_nothing(stopped, tmp
         flipped.write_bytes(data[:length])
         with pytest.raises(BadInput):
             backup.restore(stopped, flipped)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["label-studio/media/../../../evil"], ["label-studio/media//etc/evil"], ["label-studio/media/."], ["/etc/evil"],
+        ["label-studio/media/"], ["label-studio/media/a", "label-studio/media/a/b"], ["label-studio/media/a\\..\\evil"],
+        ["../evil"], ["people.json/../../evil"],
+    ],
+)  # fmt: skip
+def test_an_archive_that_would_write_elsewhere_writes_nothing(stopped, fresh, tmp_path, names):
+    before, outside = contents(stopped), {path for path in tmp_path.rglob("*") if "backups" not in path.parts}
+    inner = {backup.DATABASE: fresh.read_bytes()} | dict.fromkeys(names, b"x")
+    path = tmp_path / "foreign.zip"
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in inner.items()}
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(backup.MANIFEST, json.dumps({"format": backup.FORMAT, "sha256": sums}))
+        for name, data in inner.items():
+            archive.writestr(name, data)
+    with pytest.raises(BadInput, match="is no back-up"):
+        backup.restore(stopped, path)
+    assert contents(stopped) == before
+    assert {one for one in tmp_path.rglob("*") if "backups" not in one.parts} <= outside | {path} | set(
+        stopped.root.glob(".*.lock")
+    )
+
+
+def test_a_link_in_an_archive_becomes_a_file_and_never_a_link(stopped, fresh, tmp_path):
+    path, name = tmp_path / "links.zip", "label-studio/media/link"
+    inner = {backup.DATABASE: fresh.read_bytes(), name: b"/etc/passwd"}
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in inner.items()}
+    link = zipfile.ZipInfo(name)
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(backup.MANIFEST, json.dumps({"format": backup.FORMAT, "sha256": sums}))
+        archive.writestr(backup.DATABASE, inner[backup.DATABASE])
+        archive.writestr(link, inner[name])
+    backup.restore(stopped, path)
+    restored = stopped.annotation_dir / name
+    assert restored.is_file()
+    assert not restored.is_symlink()
+    assert restored.read_bytes() == b"/etc/passwd"
+
+
+def test_an_archive_larger_than_the_disk_is_refused_before_it_is_unpacked(stopped, monkeypatch):
+    made = backup.back_up(stopped)
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))
+    with pytest.raises(BadInput, match="Make room"):
+        backup.restore(stopped, made)
+
+
+def test_the_commands_back_up_to_a_file_and_bring_it_back(stopped, tmp_path, capsys):
+    serve, file = ["annotate", "serve", "-w", str(stopped.root)], tmp_path / "before.zip"
+    assert cli.run([*serve, "--backup", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"backup": str(file)}
+    assert file.stat().st_mode & 0o777 == 0o600
+    add_user(server.data_dir(stopped) / database.NAME, "bob@example.org")
+    assert cli.run([*serve, "--restore", str(file)]) == 0
+    assert "before.zip" in capsys.readouterr().out
+    assert users(stopped) == {"ann@example.org"}
+    for arguments, sentence in (
+        (["--backup", str(file)], "is there already"),
+        (["--backup", str(tmp_path / "none" / "x.zip")], "cannot be written"),
+        (["--restore", str(tmp_path / "none.zip")], "does not exist"),
+        (["--stop", "--logs"], "one thing at a time"),
+        (["--logs"], "never started"),
+    ):
+        assert cli.run([*serve, *arguments]) == 2
+        assert sentence in capsys.readouterr().err
+    assert cli.run([*serve, "--status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["server"] == "not running"
 
 
 def test_what_is_no_back_up_is_one_sentence_and_leaves_all_as_it_was(stopped, fresh, tmp_path):
@@ -259,6 +334,7 @@ def server_port() -> int:
 # The real server
 
 
+@own_server
 @pytest.mark.server
 def test_a_back_up_under_load_is_whole_and_brings_the_server_back(served_workspace, tmp_path):
     workspace = served_workspace
@@ -302,6 +378,7 @@ def test_a_back_up_under_load_is_whole_and_brings_the_server_back(served_workspa
     again.delete_project(project)
 
 
+@own_server
 @pytest.mark.server
 def test_the_log_of_the_start_before_is_kept(served_workspace):
     running = server.find_server(served_workspace)

@@ -56,6 +56,7 @@ def test_a_push_killed_between_two_imports_goes_on(workspace, client, monkeypatc
             calls.append(really(project, tasks))
             if len(calls) == 2:
                 raise KeyboardInterrupt
+            return calls[-1]
 
         patch.setattr(client, "import_tasks", dying)
         with pytest.raises(KeyboardInterrupt):
@@ -255,6 +256,22 @@ def test_an_erased_person_is_nowhere_any_more(workspace, client):
     assert Place("together", 2) not in Projects(workspace, client).known
     assert collect.pull(workspace, client).answers == len(workspace.read_table("answers"))
     assert pseudonym not in workspace.read_table("answers")["annotator"].to_pylist()
+
+
+def test_whoever_answered_while_nobody_was_named_can_be_erased(workspace, client):
+    campaign.push(workspace, client)
+    project = only_project(workspace, client)
+    task = next(iter(client.tasks(project)))
+    client.add_annotation(task.id, {"result": ratings()})
+    collect.pull(workspace, client)
+    (answer,) = workspace.read_table("answers").to_pylist()
+    erased = membership.erase(workspace, client, answer["annotator"][:10])
+    assert (erased.annotator, erased.rows["answers"]) == (answer["annotator"], 1)
+    assert client.annotations(task.id) == []
+    assert Place("together", 0) in Projects(workspace, client).known  # it is everybody's
+    assert collect.pull(workspace, client).answers == 0
+    with pytest.raises(BadInput, match="Nobody"):
+        membership.erase(workspace, client, "ghost@example.org")
 
 
 def test_edits_of_one_photo_lie_apart_in_everybodys_order(workspace, client):

@@ -1,3 +1,4 @@
+import json
 import statistics
 from collections import defaultdict
 from dataclasses import replace
@@ -7,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotation.assignment import Thing
+from annotation.checks import MOST_CHECKS
 from annotation.cost import FEWEST_MEASURED, measured_seconds, plan_campaign, plan_workspace
+from annotation.roster import Roster
+from annotation.worklist import Design, most_checks, renew
+from editfhf import cli
 from editfhf.config import AnnotationConfig
 from editfhf.errors import BadInput
 from editfhf.schema import Answer
@@ -22,11 +28,11 @@ def test_the_plan_of_a_hundred_edits_is_that_of_a_calculation_by_hand():
     ratings, regions = plan_campaign(100, SETTINGS)
     assert ratings.as_row() == {
         "screen": "ratings", "of_edits": 1500, "answers": 1667, "seconds": 30, "measured": False,
-        "hours": 13.9, "sessions": 28, "people": 15, "cost": 166.7,
+        "hours": 13.9, "sessions": 28, "people": 15, "cost": 166.7, "overhead": 0.1,
     }  # fmt: skip  # 1500 / 0.9 = 1666.7; 1667 × 30 s = 13.892 h
     assert regions.as_row() == {
         "screen": "regions", "of_edits": 400, "answers": 421, "seconds": 120, "measured": False,
-        "hours": 14.0, "sessions": 29, "people": 4, "cost": 168.4,
+        "hours": 14.0, "sessions": 29, "people": 4, "cost": 168.4, "overhead": 0.05,
     }  # fmt: skip  # no repeats: 400 / 0.95 = 421.1; 421 × 120 s = 14.033 h
 
 
@@ -95,6 +101,18 @@ def test_so_many_people_are_done_in_time_and_one_fewer_are_not(n_edits, weeks, h
         assert people >= plan.people
 
 
+def test_the_command_says_how_many_people_are_done_in_so_many_weeks(tmp_path, capsys):
+    workspace = make_workspace(tmp_path, n_sources=3)
+    command = ["annotate", "plan", "-w", str(workspace.root), "--edits", "15000", "--json"]
+    assert cli.run(command) == 0
+    assert not any("people_in_time" in row for row in json.loads(capsys.readouterr().out))
+    assert cli.run([*command, "--weeks", "6", "--hours-a-week", "8"]) == 0
+    for row in json.loads(capsys.readouterr().out):
+        assert (row["people_in_time"] - 1) * 48 < row["hours"] <= row["people_in_time"] * 48
+    assert cli.run([*command, "--weeks", "0"]) == 2
+    assert "leave no time" in capsys.readouterr().err
+
+
 def test_no_time_is_bad_input():
     (plan, _) = plan_campaign(100, SETTINGS)
     with pytest.raises(BadInput, match="no time"):
@@ -107,3 +125,31 @@ def test_what_checks_and_repeats_take_is_said_and_may_not_be_all():
     assert regions.overhead == pytest.approx(0.05, abs=1e-3)
     with pytest.raises(BadInput, match="no room for edits"):
         plan_campaign(1000, SETTINGS.model_copy(update={"checks": 0.5, "repeats": 0.5}))
+
+
+@pytest.mark.parametrize(
+    ("checks", "qualification", "n_people"), [(0.05, 0, 3), (0.05, 5, 6), (0.2, 4, 3), (0.0, 50, 3)]
+)
+def test_with_known_people_the_plan_counts_what_will_be_handed_out(checks, qualification, n_people):
+    settings = AnnotationConfig(
+        screens=["regions"], drawers_per_edit=2, checks=checks, repeats=0.0, qualification=qualification
+    )
+    things = [Thing(f"edit {number}", f"photo {number}", "model", "task") for number in range(1500)]
+    design = Design.of(settings, "regions", "key")
+    n_checks = min(most_checks(len(things), n_people, design), MOST_CHECKS)
+    rows = renew(
+        [], things, [f"person {n}" for n in range(n_people)], (), (), [f"c{n}" for n in range(n_checks)], design
+    )
+    (plan,) = plan_campaign(len(things), settings, n_people=n_people)
+    assert abs(plan.answers - len(rows)) <= n_people  # a part of a check more or less for each
+    (unknown,) = plan_campaign(len(things), settings)
+    assert unknown.answers >= plan.answers - qualification * n_people
+
+
+def test_a_workspace_is_planned_for_the_people_that_it_has(tmp_path):
+    workspace = make_workspace(tmp_path, n_sources=3)
+    share = plan_workspace(workspace, 15_000)[0]
+    Roster(workspace).add(f"{number}@example.org" for number in range(15))
+    few = plan_workspace(workspace, 15_000)[0]
+    # 15,000 edits each: 40 checks each, not 833.
+    assert share.answers - few.answers == pytest.approx(15 * (15_000 * 0.05 / 0.9 - 40), abs=1)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from annotation import connection, remote, server
 from annotation.client import Client, connect
 from editfhf.errors import BadInput, EditFHFError, JobFailed
+from tests.annotation.conftest import own_server
 
 TOKEN = "secret-token-of-the-test"
 ME = json.dumps({"id": 1, "email": "me@example.org"})
@@ -97,8 +98,7 @@ def test_the_address_is_remembered_and_the_token_is_not(campaign, monkeypatch):
         file for file in campaign.root.rglob("*") if file.is_file() and TOKEN in file.read_text(errors="ignore")
     ]
     assert (campaign.annotation_dir / "remote.json").stat().st_mode & 0o777 == 0o600
-    assert remote.forget(campaign)
-    assert not remote.forget(campaign)
+    remote.settle(campaign, None, has_projects=False)  # handed out on this machine
     assert remote.find_url(campaign) is None
 
 
@@ -302,6 +302,7 @@ def test_https_to_a_server_that_speaks_http_is_one_sentence(campaign, monkeypatc
 # The real one
 
 
+@own_server
 @pytest.mark.server
 def test_legacy_and_personal_access_tokens_open_the_real_server(served_workspace, campaign, monkeypatch):
     own = connect(served_workspace)
@@ -333,6 +334,7 @@ def test_legacy_and_personal_access_tokens_open_the_real_server(served_workspace
             connect(campaign)
 
 
+@own_server
 @pytest.mark.server
 def test_a_folder_that_the_server_may_not_show_is_one_sentence(served_workspace, tmp_path):
     client = connect(served_workspace)

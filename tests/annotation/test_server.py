@@ -15,7 +15,7 @@ from annotation.projects import item_of
 from annotation.pseudonyms import Pseudonyms
 from editfhf import cli
 from editfhf.errors import BadInput, JobFailed
-from tests.annotation.conftest import edits_of, only_project
+from tests.annotation.conftest import edits_of, only_project, own_server
 
 
 @pytest.fixture
@@ -115,6 +115,7 @@ def test_what_pip_said_last_is_told(tmp_path, monkeypatch):
     assert not installation.is_installed()
 
 
+@own_server
 @pytest.mark.server
 def test_serving_twice_is_the_same_server(workspace, capsys):
     running = server.find_server(workspace)
@@ -124,6 +125,7 @@ def test_serving_twice_is_the_same_server(workspace, capsys):
     assert shown == {"url": running.url, "token_file": str(workspace.annotation_dir / "token"), "pid": running.pid}
 
 
+@own_server
 @pytest.mark.server
 def test_it_is_found_again_when_the_command_was_killed_before_it_noted_the_process(workspace):
     running = server.find_server(workspace)
@@ -131,6 +133,7 @@ def test_it_is_found_again_when_the_command_was_killed_before_it_noted_the_proce
     assert server.find_server(workspace) == running
 
 
+@own_server
 @pytest.mark.server
 def test_secrets_lie_in_files_for_their_owner_alone_and_in_no_process_list_or_log(workspace):
     _, password = server.credentials(workspace)
@@ -147,6 +150,7 @@ def test_secrets_lie_in_files_for_their_owner_alone_and_in_no_process_list_or_lo
     assert not {"HF_TOKEN", "HF_HOME"} & set(process.environ())
 
 
+@own_server
 @pytest.mark.server
 def test_it_listens_on_this_machine_alone(workspace):
     process = psutil.Process(server.find_server(workspace).pid)
@@ -154,6 +158,7 @@ def test_it_listens_on_this_machine_alone(workspace):
     assert listening == {"127.0.0.1"}
 
 
+@own_server
 @pytest.mark.server
 def test_it_hands_out_the_images_and_neither_oracle_nor_keys(workspace, client):
     campaign.push(workspace, client)
@@ -197,6 +202,7 @@ def test_it_hands_out_the_images_and_neither_oracle_nor_keys(workspace, client):
     assert "a@example.org" not in client.users().values()
 
 
+@own_server
 @pytest.mark.server
 def test_killed_it_is_missed_and_started_again_with_all_it_had(workspace, client):
     pushed = campaign.push(workspace, client)

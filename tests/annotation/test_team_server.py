@@ -3,12 +3,9 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,54 +13,20 @@ import psutil
 import pytest
 
 from annotation.client import Client
+from tests.annotation.conftest import free_port
 from tests.factories import make_workspace
+from tests.team_server import start, started, team_server
 
 pytestmark = pytest.mark.server
 
-REPOSITORY = Path(__file__).parents[2]
 SCREEN = '<View><Text name="t" value="$text"/><Choices name="c" toName="t"><Choice value="a"/></Choices></View>'
 N_PEOPLE, N_TASKS = 5, 40
 
 
-def team_server(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(REPOSITORY / "deploy" / "team-server"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def start(folder: Path, *arguments: object) -> dict:
-    done = team_server("start", folder, *arguments)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def require_postgresql() -> None:
-    def found() -> bool:
-        return any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-
-    if not found() and os.geteuid() == 0:
-        subprocess.run(["sh", str(REPOSITORY / "deploy" / "install-debian-packages")], check=False, capture_output=True)
-    if not found():
-        pytest.skip("needs Debian's package postgresql: sh deploy/install-debian-packages, as root")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def folder():
-    require_postgresql()
-    # Not pytest's folder: the user postgres may not enter it.
-    parent = Path(tempfile.mkdtemp(prefix="team-", dir="/tmp"))
-    parent.chmod(0o755)
-    try:
-        start(parent / "server", "--port", free_port())
-        yield parent / "server"
-    finally:
-        team_server("stop", parent / "server")
-        shutil.rmtree(parent)
+    with started("--port", free_port()) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

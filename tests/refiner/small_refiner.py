@@ -60,8 +60,8 @@ def small_refiner(delay: float = 0.0) -> Refiner:
 
 def record() -> RunRecord:
     return RunRecord(
-        format=FORMAT, version="0", config=TrainConfig(), dataset="d", dataset_fingerprint="f", n_train=1,
-        n_validation=1, simulated=True, procedural=False, models=[], tasks=[], best_epoch=0, metrics={}, seconds=0.0,
+        format=FORMAT, version="0", config=TrainConfig(), dataset="d", dataset_fingerprint="f", n_train=1000,
+        n_validation=100, simulated=True, procedural=False, models=[], tasks=[], best_epoch=0, metrics={}, seconds=0.0,
     )  # fmt: skip
 
 

@@ -34,7 +34,18 @@ def broken(image: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
 
 def sample_with(*regions: tuple[str, str, int], n_people: int = 4) -> Sample:
     rows = [{"kind": kind, "flaw_type": flaw, "support": support} for kind, flaw, support in regions]
-    return Sample("e", "s", b"", b"", ASKED, "t", "g", "m", {}, {}, rows, {}, n_people, n_people)
+    return Sample("e", "s", b"", b"", ASKED, "t", "g", "m", {}, {}, rows, {}, {}, n_people)
+
+
+@pytest.mark.parametrize("n_people", range(1, 7))
+def test_a_flaw_that_people_agree_on_is_marked_and_its_edit_is_not_clean_however_few_looked(n_people):
+    for support in range(1, n_people + 1):
+        sample = sample_with(("artifact", "texture_noise", support), n_people=n_people)
+        assert sample.is_present("artifact") == (support >= min(2, n_people) and 2 * support >= n_people)
+        assert sample.is_marked("artifact") == (support >= min(2, n_people))
+        assert sample.is_clean() == (not sample.is_marked("artifact"))
+        assert not sample.is_present("editing_failure")
+        assert not sample.is_marked("editing_failure")
 
 
 @settings(max_examples=20)

@@ -25,7 +25,7 @@ from refiner.judge import SecondEvaluator
 from refiner.measures import entries as figures
 from refiner.measures.entries import CLEAN, FLAWED, KEPT, ORACLE, THE_RUN, TRIED, VOTERS
 from refiner.measures.evaluation import ratings_of
-from refiner.measures.loop import AGAIN, BEST_OF_N, RESTORED, stratified
+from refiner.measures.loop import AGAIN, BEST_OF_N, GATED, RESTORED, stratified
 from refiner.measures.perception import CEILING
 from refiner.measures.reasoning import BOTH
 from refiner.runs import AGENTS, RunRecord, TrainConfig
@@ -277,11 +277,13 @@ def test_editing_again_and_the_best_of_as_many_as_the_loop_tried_stand_beside_it
             is_30 = bool((pair.edited == 30).all())
             return replace(scores, values=dict.fromkeys(DIMENSIONS, 100.0)) if is_30 else scores
 
-    seen = {}
+    seen, was_better = {}, []
     real = benchmarks.images_of
 
     def spy(pair, *arguments):
         seen.update(real(pair, *arguments))
+        was_better.append(subject.model.compare(pair, replace(pair, edited=seen[AGAIN])).improves)
+        assert np.array_equal(seen[GATED], seen[AGAIN] if was_better[-1] else pair.edited)
         return seen
 
     with pytest.MonkeyPatch.context() as patch:
@@ -290,6 +292,7 @@ def test_editing_again_and_the_best_of_as_many_as_the_loop_tried_stand_beside_it
         result = benchmark(str(root / "dataset"), subject, editor=Painter(), limit=3)
     assert int(seen[AGAIN].mean()) == 10
     assert int(seen[BEST_OF_N].mean()) == 30
+    assert len(was_better) == 3
     assert result.figure("loop", FLAWED, BEST_OF_N, "harmed", SECOND).n > 0
     assert result.counts["candidates_tried_for_one"] == 3
 

@@ -81,7 +81,7 @@ def sample(group: str, told: np.ndarray, regions: tuple[dict, ...] = ()) -> Samp
     return Sample(
         "edit", group, b"", b"", "make it red", "color_change", "attribute", "model",
         dict(zip(DIMENSIONS, map(float, told), strict=True)), dict(zip(DIMENSIONS, DEVIATIONS, strict=True)),
-        list(regions), dict.fromkeys(REGION_KINDS, grey.getvalue()), N_RATERS, 3,
+        list(regions), dict.fromkeys(REGION_KINDS, grey.getvalue()), dict.fromkeys(DIMENSIONS, N_RATERS), 3,
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import re
 from pathlib import Path
 
@@ -65,6 +66,31 @@ def test_a_batch_ends_with_a_table_a_page_and_what_was_set_aside(sheet, capsys):
     assert cli.run(["refine", "--batch", "in/pairs.csv", "-o", "out", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["done_before"], shown["refined"], shown["set_aside"]) == (3, 0, 1)
+
+
+@pytest.mark.parametrize("command", [["score", "none.csv"], ["refine", "--batch", "none.csv", "-o", "out"]])
+def test_a_sheet_of_which_no_pair_can_be_taken_is_bad_input(sheet, capsys, command):
+    Path("none.csv").write_text("source,edited,instruction\nin/images/photo 0.png,in/images/none.png,make it red\n")
+    assert cli.run(command) == 2
+    said = capsys.readouterr()
+    assert "none.csv: none of 1 pairs could be taken. The first: " in said.err
+    assert "Next:" not in said.out
+
+
+def test_what_learned_from_few_edits_says_so_before_its_numbers(sheet, monkeypatch, capsys):
+    few = small_refiner()
+    few.record = few.record.model_copy(update={"n_train": 74, "n_validation": 5})
+    monkeypatch.setattr(commands, "_open", lambda *_: few)
+    for command in (["score", "in/pairs.csv"], ["refine", *pair_options(0), "-o", "one"]):
+        assert cli.run(command) == 0
+        assert "learned from 74 edits and was calibrated on 5: too few to trust" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc/self").is_dir(), reason="root may write anywhere else")
+def test_a_file_where_one_may_not_write_is_said_before_the_work(sheet, capsys):
+    out = "/proc/best.png" if os.geteuid() == 0 else "/best.png"
+    assert cli.run(["refine", *pair_options(0), "-o", out]) == 2
+    assert "that you may write to" in capsys.readouterr().err
 
 
 def test_score_prints_scores_and_writes_them(sheet, capsys):
@@ -137,6 +163,7 @@ def test_a_run_that_is_none_is_one_sentence(tmp_path, monkeypatch, capsys, comma
     monkeypatch.chdir(tmp_path)
     write_pairs(tmp_path / "in", 1)
     (tmp_path / "ws").symlink_to(campaign.root)
+    (tmp_path / "in/README.md").write_text("of a dataset")
     (tmp_path / "half/checkpoint").mkdir(parents=True)
     for run, message in (("none", "none does not exist"), ("half", "a run that was not finished"), ("in", "no run")):
         assert cli.run([*command, "--run", run]) == 2

@@ -76,7 +76,7 @@ def test_a_flaw_is_there_by_the_same_rule_in_an_edit_and_in_a_composite(n_inspec
     maps = dict.fromkeys(("artifact", "editing_failure"), grey.getvalue())
     sample = Sample(
         "edit", "photo", b"", b"", "make the car red", "color_change", "attribute", "model",
-        dict.fromkeys(DIMENSIONS, 50.0), dict.fromkeys(DIMENSIONS, 5.0), [region], maps, n_inspected, n_inspected,
+        dict.fromkeys(DIMENSIONS, 50.0), dict.fromkeys(DIMENSIONS, 5.0), [region], maps, {}, n_inspected,
     )  # fmt: skip
     told = Target.of(sample)
     clean = target(2)

@@ -33,7 +33,7 @@ def noisy(number: int) -> tuple[Pair, float]:
 def sample_of(pair: Pair, score: float) -> Sample:
     scores = dict.fromkeys(DIMENSIONS, score)
     source, edited = png(pair.source), png(pair.edited)
-    return Sample("e", "s", source, edited, pair.instruction, "t", "g", "m", scores, {}, [], {}, 3, 3)
+    return Sample("e", "s", source, edited, pair.instruction, "t", "g", "m", scores, {}, [], {}, {}, 3)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,14 @@ def test_the_second_evaluator_is_the_same_each_time(second):
     pairs = [noisy(number)[0] for number in range(2000, 2004)]
     assert again.judge(pairs) == second.judge(pairs)
     assert second.judge([]) == []
+
+
+def test_of_many_edits_so_many_are_remembered_that_they_fit_in_memory(monkeypatch):
+    monkeypatch.setattr("refiner.judge.MOST_ROWS", 40)
+    few = SecondEvaluator.fit(sample_of(*noisy(number)) for number in range(60))
+    assert len(few._weights) == 40
+    pairs, scores = zip(*(noisy(number) for number in range(1000, 1030)), strict=True)
+    assert spearmanr([one[DIMENSIONS[0]] for one in few.judge(pairs)], scores).statistic > 0.8
 
 
 def test_one_by_one_gives_what_all_together_give(second):

@@ -63,7 +63,7 @@ def fake_sample(number: int, random: np.random.Generator) -> Sample:
     scores = {name: float(random.uniform(0, 100)) for name in DIMENSIONS}
     return Sample(
         f"edit{number}", f"photo{number // 4}", b"", b"", "do it", "task", "group", f"model{number % 2}", scores, {},
-        [], {}, 3, 3,
+        [], {}, {}, 3,
     )  # fmt: skip
 
 
@@ -123,7 +123,10 @@ def test_an_agent_that_only_reads_maps_is_shown_the_region_that_people_drew():
 
 def test_a_limited_loop_sees_every_group_of_tasks_and_clean_edits():
     random = np.random.default_rng(0)
-    groups, marks = ["many"] * 90 + ["few"] * 10, [[{"support": 2}], [{"support": 3}], []] * 34
+    groups, marks = (
+        ["many"] * 90 + ["few"] * 10,
+        [[{"kind": "artifact", "support": 2}], [{"kind": "artifact", "support": 3}], []] * 34,
+    )
     many = [
         replace(fake_sample(number, random), task_group=group, regions=mark)
         for number, (group, mark) in enumerate(zip(groups, marks, strict=False))

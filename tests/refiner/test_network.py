@@ -4,7 +4,8 @@ import torch
 from torch.nn import functional
 
 from refiner.lite.network import LiteNetwork, NetworkSize, Output
-from refiner.lite.targets import CELL_SIDE
+from refiner.lite.targets import CELL_SIDE, PLANE_SIDE, Target, collate
+from refiner.lite.terms import terms
 
 CHANNELS = 8
 
@@ -32,3 +33,16 @@ def test_regions_of_many_pairs_in_any_order_are_read_from_the_cells_of_their_own
             output.context[owner],
         ]
         torch.testing.assert_close(named[number], network.name(torch.cat(read)), rtol=1e-4, atol=1e-5)
+
+
+def test_a_batch_in_which_nobody_looked_for_flaws_teaches_scores_alone_and_no_loss_is_nan():
+    torch.manual_seed(0)
+    network = LiteNetwork(NetworkSize(CHANNELS, 16))
+    output = Output(
+        torch.randn(2, 2, PLANE_SIDE, PLANE_SIDE), torch.randn(2, 2), torch.rand(2, 3), torch.randn(2, 20),
+        torch.randn(2, CHANNELS, CELL_SIDE, CELL_SIDE), torch.randn(2, network.context_width),
+    )  # fmt: skip
+    unseen = [Target.following(group, 0.5) for group in ("a", "a")]
+    losses = terms(network, output, collate(unseen))
+    assert {"huber", "paired"} == set(losses)
+    assert all(torch.isfinite(value) for value in losses.values())

@@ -212,7 +212,7 @@ def test_recolouring_comes_near_the_colour_and_keeps_the_texture(astronaut, colo
     [
         "make the car red", "Turn the umbrella yellow.", "change the colour of the car from red to blue",
         "make it black and white", "give it a warm vintage grade", "make the room brighter", "darken the photo",
-        "blur the photo", "make the letters yellow",
+        "blur the photo", "make the letters yellow", "change the red car to blue",
     ],
 )  # fmt: skip
 def test_the_simple_editor_understands_colour_and_tone(instruction):
@@ -225,6 +225,8 @@ def test_the_simple_editor_understands_colour_and_tone(instruction):
         "make it snow", "add a red bicycle", "put teal round glasses on the person", "turn the apple into an orange",
         "colour this black-and-white photo", "sharpen the blurred picture", "blur the background behind the subject",
         "keep only the coin, on a plain white background", "make it night", "light the scene warmly from the left",
+        "paint the house red instead of blue", "make the dress not red", "make the room less warm",
+        "do not blur the face", "make the car red and the roof blue", "don't make it darker",
         "remove the hat and make the coat green", "make the woman smile", "turn the photo into a watercolour",
     ],
 )  # fmt: skip

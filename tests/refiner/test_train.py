@@ -228,7 +228,7 @@ def test_a_run_that_is_damaged_is_one_sentence(run, tmp_path):
     other = copy("other")
     record = json.loads((other / "run.json").read_text())
     (other / "run.json").write_text(json.dumps({**record, "format": 99}))
-    with pytest.raises(BadInput, match="is of format 99; this version reads format 1"):
+    with pytest.raises(BadInput, match="is of format 99; this version reads format 2"):
         Refiner.from_run(other)
     cut = copy("cut")
     (cut / "weights.safetensors").write_bytes((cut / "weights.safetensors").read_bytes()[:1000])

@@ -22,6 +22,7 @@ from tests.refiner.small_refiner import record
 
 SIDE = 160
 ARTIFACT, FAILURE = (next(flaw.id for flaw in FLAW_TYPES if flaw.kind == kind) for kind in REGION_KINDS)
+MISSING = "wrong_count_or_place"
 
 
 # Words
@@ -50,6 +51,8 @@ def test_of_several_colours_the_last_is_the_one_that_is_asked_for():
     np.testing.assert_allclose(named_colour("from red to blue"), blue, atol=0.05)
     np.testing.assert_allclose(named_colour("Make it BLUE, please."), blue, atol=0.05)
     assert named_colour("a predated bluebell") is None
+    for unwanted in ("blue instead of red", "blue rather than green", "instead of red make it blue"):
+        np.testing.assert_allclose(named_colour(unwanted), blue, atol=0.05)
 
 
 def test_the_colour_and_the_place_of_a_text_are_expected_and_told_to_the_network():
@@ -88,16 +91,16 @@ def test_the_most_certain_region_comes_first_and_a_tenth_of_a_region_is_more_cer
     assert regions_of_map(people, 0.97) == []
 
 
-def test_specks_are_no_regions_and_of_many_the_largest_are_kept():
+def test_specks_are_no_regions_and_of_many_the_most_certain_are_kept():
     speck = int(np.sqrt(SMALLEST_REGION) * SIDE)
     assert regions_of_map(squares(1.0, side=speck), 0.5) == []
     assert len(regions_of_map(squares(1.0, side=speck + 1), 0.5)) == 1
     assert len(regions_of_map(squares(*[1.0] * MOST_REGIONS), 0.5)) == MOST_REGIONS
-    people = squares(*[1.0] * MOST_REGIONS, *[0.0] * 4, 0.7)
-    people[124:154, 4:34] = 0.7  # larger, and less certain, than the others
-    regions = regions_of_map(people, 0.5)
-    assert len(regions) == MOST_REGIONS
-    assert regions[-1][1] == pytest.approx(0.7)
+    people = squares(*[1.0] * (MOST_REGIONS - 1), 0.6)
+    people[124:154, 4:34] = 0.7  # larger than the others
+    people[124:154, 84:114] = 0.8
+    confidences = [confidence for _, confidence in regions_of_map(people, 0.5)]
+    assert confidences == pytest.approx([1.0] * (MOST_REGIONS - 1) + [0.8])
 
 
 # Flaw types and reasons
@@ -133,7 +136,8 @@ def model(retrieve: bool, monkeypatch, whole: float = -9.0) -> LiteModel:
     ]
     calibration = Calibration(
         presence=dict.fromkeys(REGION_KINDS, 0.5), threshold={"artifact": 0.4, "editing_failure": 0.7}, whole=0.5,
-        std=dict.fromkeys(DIMENSIONS, 5.0), pair_error={"mean": PairError(floor=1, growth=0)}, reasons=reasons,
+        missing=[MISSING], std=dict.fromkeys(DIMENSIONS, 5.0), pair_error={"mean": PairError(floor=1, growth=0)},
+        reasons=reasons,
     )  # fmt: skip
     output = Output(
         torch.zeros(1, 2, PLANE_SIDE, PLANE_SIDE), torch.zeros(1, 2), torch.zeros(1, 3),
@@ -176,3 +180,4 @@ def test_a_flaw_without_a_place_is_found_from_its_own_threshold_on(monkeypatch):
     assert [(one.flaw_type, one.kind, one.polygon) for one in found] == [
         (flaw.id, REGION_KINDS[int(KIND_OF_TYPE[number])], []) for number, flaw in enumerate(FLAW_TYPES)
     ]
+    assert {one.flaw_type for one in found if one.extent == "missing"} == {MISSING}

@@ -1,0 +1,222 @@
+"""How far people agree: Krippendorff's alpha of ratings, and whether and where several people see flaws."""
+
+from collections import defaultdict
+from itertools import combinations
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from shapely import area, intersection, make_valid, union_all
+from shapely.geometry import box
+from shapely.geometry.base import BaseGeometry
+
+from editfhf.errors import BadInput
+from editfhf.geometry import to_shape
+from editfhf.schema import DIMENSIONS, REGION_KINDS, REGION_TYPES
+from editfhf.workspace import Workspace
+
+Level = Literal["nominal", "ordinal", "interval", "ratio"]
+DRAWS = 300  # of the edits, with replacement, for an interval
+OUTLINED_EDITS = 2000  # whose outlines are compared: more tell no more, and a terminal that watches shall not wait
+
+
+def krippendorff_alpha(matrix: np.ndarray, level: Level = "interval") -> float:
+    """Krippendorff's alpha: 1 − observed disagreement ÷ that of values dealt out by chance.
+
+    Args:
+        matrix: subjects × stimuli, NaN where somebody did not rate. A stimulus with one rating tells nothing.
+        level: how far two values are apart; `ratio` is for values of 0 and above.
+
+    Returns:
+        At most 1 (all agree); 0: as by chance; below 0: they disagree systematically. NaN where nothing can be said:
+        no stimulus has two ratings, or all values are one and the same.
+
+    Raises:
+        BadInput: not two axes; an unknown level; an infinite value; a negative one with `ratio`.
+
+    Source:
+        K. Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011:
+        `α = 1 − (n − 1) Σ o_ck δ²_ck ÷ Σ n_c n_k δ²_ck`.
+
+    Example:
+        >>> krippendorff_alpha(np.array([[1.0, 2, 3], [1, 2, 3]]))
+        1.0
+    """
+    return float(_alphas(*_counts(matrix, level), level, None)[0])
+
+
+def alpha_interval(
+    matrix: np.ndarray, level: Level = "interval", draws: int = DRAWS, seed: int = 0
+) -> tuple[float, float]:
+    """The 95 % interval of `krippendorff_alpha` over other stimuli and the same people: percentiles of draws of the
+    stimuli with replacement. NaN, NaN where fewer than ten have two ratings."""
+    counts, values = _counts(matrix, level)
+    n = len(counts)
+    if n < 10:
+        return float("nan"), float("nan")
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws).astype(float)
+    alphas = _alphas(counts, values, level, drawn)
+    known = alphas[np.isfinite(alphas)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def agreement_so_far(workspace: Workspace) -> list[dict[str, Any]]:
+    """What the answers that were pulled say of agreement; an entry point of `editfhf.agreement`.
+
+    Whose answers were set aside does not count; a rating that was given again counts once.
+
+    Returns:
+        Rows of about, measure, value, low, high (95 %; None where there is none), edits (that two or more people
+        answered) and people.
+    """
+    ratings = workspace.read_table("ratings").to_pandas()
+    ratings = ratings[~ratings["repeat"] & ~ratings["check"] & ~ratings["screened"]]
+    rows = []
+    for dimension in DIMENSIONS:
+        own = ratings[ratings["dimension"] == dimension]
+        scale = own["scale_max"] - own["scale_min"]
+        own = own.assign(share=(own["score"] - own["scale_min"]) / scale.where(scale > 0))
+        matrix = own.pivot_table(index="annotator", columns="edit_id", values="share", aggfunc="mean")
+        rows.append(_alpha_row(dimension, matrix, "interval"))
+    looked = workspace.read_table("answers").to_pandas()
+    looked = looked[
+        looked["project_type"].isin(REGION_TYPES)
+        & looked["outcome"].isin(["answered", "no_flaw"])
+        & ~looked["screened"].astype(bool)
+    ]
+    if len(looked):
+        drawn = workspace.read_table("regions").select(["edit_id", "annotator", "kind", "extent", "polygon"])
+        regions = pd.DataFrame(drawn.to_pylist(), columns=drawn.column_names)
+        regions = regions.merge(looked[["edit_id", "annotator"]].drop_duplicates())
+        rows += _region_rows(looked, regions)
+    return [row for row in rows if row["edits"]]
+
+
+def of_one_mind(marked: np.ndarray) -> float:
+    """The share of edits on which all who looked agree that there is a flaw, or that there is none.
+
+    Args:
+        marked: people × edits: 1 who marked one, 0 who looked and marked none, NaN who did not look.
+
+    Returns:
+        0..1 of the edits that two or more looked at; NaN where there are none.
+    """
+    looked = (~np.isnan(marked)).sum(axis=0)
+    mean = np.nansum(marked, axis=0)[looked > 1] / looked[looked > 1]
+    return float(np.isin(mean, (0.0, 1.0)).mean()) if len(mean) else float("nan")
+
+
+def outline_agreement(regions: pd.DataFrame) -> tuple[float, int]:
+    """Where two people mark flaws of one kind on one edit: how far what they marked is the same.
+
+    Args:
+        regions: columns edit_id, annotator, kind, extent, polygon. What is `missing` has no place and does not count;
+            `whole` is the whole image.
+
+    Returns:
+        Mean over the pairs of an edit, then over edits, of the intersection over union of all that each marked; and of
+        how many edits. NaN, 0 where no two marked anything.
+    """
+    of_edit: dict[tuple[str, str], dict[str, list[BaseGeometry]]] = defaultdict(lambda: defaultdict(list))
+    for row in regions[regions["extent"] != "missing"].to_dict("records"):
+        shape = box(0, 0, 1, 1) if row["extent"] == "whole" else make_valid(to_shape(row["polygon"]))
+        of_edit[row["edit_id"], row["kind"]][row["annotator"]].append(shape)
+    means: defaultdict[str, list[float]] = defaultdict(list)
+    for (edit, _), people in of_edit.items():
+        marked = [union_all(shapes) for _, shapes in sorted(people.items())]
+        for left, right in combinations(marked, 2):
+            shared = float(area(intersection(left, right)))
+            means[edit].append(shared / (left.area + right.area - shared))
+    return (float(np.mean([np.mean(one) for one in means.values()])), len(means)) if means else (float("nan"), 0)
+
+
+def _region_rows(looked: pd.DataFrame, regions: pd.DataFrame) -> list[dict[str, Any]]:
+    pairs = looked[["edit_id", "annotator"]].drop_duplicates()
+    rows = []
+    for kind in REGION_KINDS:
+        own = regions.loc[regions["kind"] == kind, ["edit_id", "annotator"]].drop_duplicates().assign(marked=1.0)
+        marks = pairs.merge(own, how="left").fillna({"marked": 0.0})
+        matrix = marks.pivot(index="annotator", columns="edit_id", values="marked")
+        rows.append(_alpha_row(f"{kind} seen", matrix, "nominal"))
+        rows.append(
+            _row(f"{kind} seen", "share of edits of one mind", of_one_mind(matrix.to_numpy(float)), None, matrix)
+        )
+    # Ids are hashes: the first of them are any.
+    some = set(sorted(regions["edit_id"].unique())[:OUTLINED_EDITS])
+    outlined = regions[regions["edit_id"].isin(some)]
+    value, edits = outline_agreement(outlined)
+    people = int(outlined["annotator"].nunique())
+    place = {"about": "place of flaws", "measure": "mean IoU of two people", "value": _known(value)}
+    return [*rows, place | {"low": None, "high": None, "edits": edits, "people": people}]
+
+
+def _alpha_row(about: str, matrix: pd.DataFrame, level: Level) -> dict[str, Any]:
+    values = matrix.to_numpy(float)
+    value = krippendorff_alpha(values, level) if values.size else float("nan")
+    interval = alpha_interval(values, level) if values.size else None
+    return _row(about, f"Krippendorff's alpha ({level})", value, interval, matrix)
+
+
+def _row(
+    about: str, measure: str, value: float, interval: tuple[float, float] | None, matrix: pd.DataFrame
+) -> dict[str, Any]:
+    low, high = interval or (float("nan"), float("nan"))
+    together = int((matrix.notna().sum(axis=0) > 1).sum()) if matrix.size else 0
+    return {
+        "about": about, "measure": measure, "value": _known(value), "low": _known(low), "high": _known(high),
+        "edits": together, "people": len(matrix),
+    }  # fmt: skip
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _counts(matrix: np.ndarray, level: str) -> tuple[np.ndarray, np.ndarray]:
+    """How often each stimulus got each value: float64, shape (stimuli with two ratings, values); and the values."""
+    ratings = np.asarray(matrix, dtype=float)
+    if ratings.ndim != 2:
+        raise BadInput("Ratings are a matrix of subjects and stimuli.", mend=f"This one has {ratings.ndim} axes.")
+    if level not in ("nominal", "ordinal", "interval", "ratio"):
+        raise BadInput(f"Unknown level {level!r}.", mend="One of nominal, ordinal, interval, ratio.")
+    if np.isinf(ratings).any() or (level == "ratio" and (ratings < 0).any()):
+        raise BadInput("A rating is infinite, or negative on a ratio scale.", mend="Use finite values, or interval.")
+    ratings = ratings[:, (~np.isnan(ratings)).sum(axis=0) > 1]
+    _, stimuli = np.nonzero(~np.isnan(ratings))
+    values, place = np.unique(ratings[~np.isnan(ratings)], return_inverse=True)
+    counts = np.zeros((ratings.shape[1], len(values)))
+    np.add.at(counts, (stimuli, place), 1)
+    return counts, values
+
+
+def _alphas(counts: np.ndarray, values: np.ndarray, level: str, weights: np.ndarray | None) -> np.ndarray:
+    """Alpha, once for each row of weights: how often each stimulus counts, shape (draws, stimuli)."""
+    if not counts.size:
+        return np.full(1, np.nan)
+    apart = _apart(values, counts.sum(axis=0), level)
+    within = ((counts @ apart) * counts).sum(axis=1) / (counts.sum(axis=1) - 1)
+    if weights is None:
+        weights = np.ones((1, len(counts)))
+    totals = weights @ counts
+    by_chance = ((totals @ apart) * totals).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        alphas = 1 - (totals.sum(axis=1) - 1) * (weights @ within) / by_chance
+    return np.where(by_chance > 0, alphas, np.nan)
+
+
+def _apart(values: np.ndarray, totals: np.ndarray, level: str) -> np.ndarray:
+    """The squared distance of every two values, shape (values, values)."""
+    left, right = values[:, None], values[None, :]
+    if level == "nominal":
+        return (left != right).astype(float)
+    if level == "ordinal":
+        # All ratings from one value to the other, half of those of the two themselves.
+        middle = np.cumsum(totals) - totals / 2
+        return np.square(middle[:, None] - middle[None, :])
+    if level == "interval":
+        return np.square(left - right)
+    both = left + right
+    return np.square(np.divide(left - right, both, out=np.zeros_like(both), where=both > 0))

@@ -1,0 +1,45 @@
+"""What the report shows of a campaign: progress, people, agreement and quality; an entry point of
+`editfhf.report_sections`. Of people it knows pseudonyms alone."""
+
+from importlib.resources import files
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from annotation.quality import TABLES_READ, assess_workspace
+from annotation.status import agreement_in, progress_in_tables, read_pulled
+from annotation.status_page import interval, left_in_words, minute
+from editfhf.workspace import Workspace
+
+
+def campaign_section(workspace: Workspace) -> Markup | None:
+    """The campaign as of the last pull; None where nothing was handed out and nothing answered.
+
+    The server is not asked: whoever analyses may have none.
+    """
+    pulled = read_pulled(workspace)
+    progress = progress_in_tables(workspace)
+    if pulled.answers.empty and not progress.screens:
+        return None
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    environment.filters |= {"minute": minute, "interval": interval, "words": lambda name: name.replace("_", " ")}
+    template = files("annotation").joinpath("templates/campaign.html.j2").read_text(encoding="utf-8")
+    page = environment.from_string(template).render(
+        pulled_at=pulled.at.strftime("%Y-%m-%d %H:%M") if pulled.at else "",
+        screens=progress.screens,
+        left=left_in_words(progress.hours_left, progress.days_left),
+        people=progress.people,
+        everybody_simulated=all(one.kind == "simulated" for one in progress.people),
+        agreement=agreement_in(workspace),
+        quality=_quality(workspace),
+    )
+    return Markup(page)
+
+
+def _quality(workspace: Workspace) -> list[dict[str, Any]]:
+    if not any(workspace.read_table(name).num_rows for name in TABLES_READ):
+        return []
+    return [row | {"reasons": row["reasons"].split("; ")} for row in assess_workspace(workspace)]

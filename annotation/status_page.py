@@ -1,0 +1,72 @@
+"""What people read of a campaign's status in a terminal: a bar for each screen, a line for each person."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+BAR = 20  # characters
+Table = tuple[str, Sequence[dict[str, Any]] | dict[str, Any]]
+
+
+def tables_of(status: Mapping[str, Any]) -> list[Table]:
+    """The tables that say what `annotation.status.status` returns, each with its title; empty ones are left out."""
+    simulated = status["simulated"]
+    head = {
+        "server": status["server"],
+        "answers pulled": status["pulled_at"] or "never",
+        "done": f"{status['answers']:,} of {status['tasks']:,} answers",
+        "left": left_in_words(status["hours_left"], status["days_left"]),
+    }
+    if simulated:
+        head["SIMULATED"] = f"{simulated} of {len(status['annotators'])} people are simulated by a program"
+    screens = [
+        {
+            "screen": row["screen"], "": bar(row["share"]), "done": f"{row['done']:,} of {row['asked']:,}",
+            "share": f"{row['share']:.0%}", "complete": f"{row['complete']:,} of {row['edits']:,}",
+            "people each": row["people_each"],
+            "seconds": f"{row['seconds']:.0f}" if row["measured"] else f"{row['seconds']:.0f} (assumed)",
+            "hours left": f"{row['hours_left']:.1f}",
+        }
+        for row in status["screens"]
+    ]  # fmt: skip
+    people = [
+        {
+            "screen": row["screen"], "annotator": row["annotator"], "kind": row["kind"], "state": row["state"],
+            "done": f"{row['done']:,}" + ("" if row["asked"] is None else f" of {row['asked']:,}"),
+            "median s": row["median_s"], "last seen": minute(row["last_seen"]), "hours left": row["hours_left"],
+        }
+        for row in status["progress"]
+    ]  # fmt: skip
+    agreement = [
+        {
+            "about": row["about"].replace("_", " "), "measure": row["measure"], "value": row["value"],
+            "95 %": interval(row), "edits": row["edits"], "people": row["people"],
+        }
+        for row in status["agreement"]
+    ]  # fmt: skip
+    # People last: they are many, and a terminal shows what comes first.
+    tables: list[Table] = [("", head), ("By screen", screens), ("Agreement so far", agreement), ("By person", people)]
+    return [(title, rows) for title, rows in tables if rows]
+
+
+def bar(share: float) -> str:
+    """`███░░`: full only where all is done."""
+    full = int(min(max(share, 0.0), 1.0) * BAR)
+    return "█" * full + "░" * (BAR - full)
+
+
+def left_in_words(hours: float, days: float | None) -> str:
+    """Hours of all people together, and days at the pace of the last week."""
+    if hours <= 0:
+        return "nothing"
+    at_pace = "nobody answered in the last week" if days is None else f"{days:,.1f} days at the pace of the last week"
+    return f"{hours:,.1f} hours of all people together; {at_pace}"
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    """`0.61 to 0.82`, or "" where there is none."""
+    return "" if row["low"] is None else f"{row['low']:.2f} to {row['high']:.2f}"
+
+
+def minute(when: str) -> str:
+    """A moment without its seconds; times are in UTC."""
+    return when[:16].replace("T", " ")
