@@ -18,6 +18,7 @@ from annotation.projects import item_of
 from annotation.quality import assess_workspace
 from annotation.roster import Roster
 from annotation.status import status
+from editfhf import cli
 from editfhf.errors import BadInput
 from refiner.inputs import pixels_hash
 from refiner.preferences import read_preferences
@@ -104,10 +105,10 @@ def test_a_region_of_a_single_person_is_verified_by_others_and_never_by_that_per
     assert status(workspace)["tasks"] > 0
 
 
-def test_pairs_of_two_models_and_of_a_folder_are_judged_blindly_and_come_home(workspace, client, blind_folder):
+def test_pairs_of_two_models_and_of_a_folder_are_judged_blindly_and_come_home(workspace, client, blind_folder, capsys):
     use_settings(workspace, screens="[preference]", preference_pairs=3, **FEW)
     Roster(workspace).add(["ann@example.org", "bob@example.org", "cid@example.org"])
-    campaign.push(workspace, client, blind_folder)
+    assert cli.run(["annotate", "push", "-w", str(workspace.root), "--pairs", str(blind_folder)]) == 0
     assert campaign.push(workspace, client, blind_folder).tasks == 0
     for member in Roster(workspace).members:
         Roster(workspace).set_state(member.email, "left")
@@ -136,6 +137,8 @@ def test_pairs_of_two_models_and_of_a_folder_are_judged_blindly_and_come_home(wo
 
     # Before and after: the folder in the workspace is what `benchmark --preferences` reads.
     (folder,) = folders_with_choices(workspace)
+    assert cli.run(["annotate", "pull", "-w", str(workspace.root)]) == 0
+    assert f"editfhf benchmark --preferences {folder}" in " ".join(capsys.readouterr().err.split())
     told = read_preferences(folder, {edit.edit_id for edit in workspace.edits()})
     refined = preferences[preferences.other_edit_id == ""]
     assert told.n_people == told.n_simulated == refined.annotator.nunique()
@@ -188,7 +191,7 @@ def test_without_regions_or_people_the_screen_says_what_it_needs_and_the_others_
     assert counts.tasks == len(workspace.edits())
     assert "people have to be named" in counts.notes[0]
     Roster(workspace).add([f"person-{number}@example.org" for number in range(4)])
-    (note,) = campaign.push(workspace, client).notes
+    (note,) = campaign.push(workspace, client).notes  # and `annotate push` says it
     assert "`editfhf annotate pull` and push again" in note
     assert not [row for row in read_assignments(workspace) if row.project_type == "verify"]
 
