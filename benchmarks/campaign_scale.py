@@ -1,13 +1,15 @@
 """A campaign's push, answers and pull beside the server's own export.
 
-`python benchmarks/campaign_scale.py OUT [--edits 5000] [--at-once 1]`
+`python benchmarks/campaign_scale.py OUT [--edits 5000] [--at-once 1] [--postgresql]`
 
-Ten simulated people answer every edit on the screen with ratings and regions, through the embedded Label Studio.
-Printed are the times of push and pull, and pull as a ratio to the server's own JSON export of the same projects in the
-same run; the peak memory of the pull; and what N people at the same time (`--at-once N`) lost, doubled or got too much.
+Ten simulated people answer every edit on the screen with ratings and regions, through the embedded Label Studio, or
+through that of a team on PostgreSQL. Printed are the times of push and pull, and pull as a ratio to the server's own
+JSON export of the same projects in the same run; the peak memory of the pull; and what N people at the same time
+(`--at-once N`) lost, doubled or got too much.
 """
 
 import argparse
+import os
 import resource
 import shutil
 import subprocess
@@ -15,25 +17,28 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from annotation import campaign, collect, server, simulate
+from annotation import campaign, collect, remote, server, simulate
 from annotation.client import Client, connect
 from annotation.projects import Projects
 from editfhf import console
 from editfhf.workspace import Workspace
+from tests import team_server
+from tests.annotation.conftest import free_port
 from tests.factories import make_workspace
 
 EDITS_A_PHOTO = 4  # of `make_workspace`
 PEOPLE = 10
 
 
-def main(out: Path, edits: int, at_once: int) -> None:
+def main(out: Path, edits: int, at_once: int, on_postgresql: bool) -> None:
     workspace = _workspace(out, edits)
-    server.serve(workspace, console.note)
-    try:
+    with (_team_server if on_postgresql else _own_server)(workspace):
         client = connect(workspace)
         rows = [_timed("push", lambda: campaign.push(workspace, client).tasks)]
         rows.append(_timed(f"answers, {at_once} at once", lambda: _answers(workspace, client, at_once)))
@@ -42,8 +47,23 @@ def main(out: Path, edits: int, at_once: int) -> None:
         rows.append(_timed("pull again, nothing changed", lambda: len(collect.pull(workspace, client).changed)))
         console.show([*rows, {"what": "pull / export", "seconds": round(rows[3]["seconds"] / rows[2]["seconds"], 2)}])
         console.show(_exactness(workspace))
+
+
+@contextmanager
+def _own_server(workspace: Workspace) -> Iterator[None]:
+    server.serve(workspace, console.note)
+    try:
+        yield
     finally:
         server.stop(workspace)
+
+
+@contextmanager
+def _team_server(workspace: Workspace) -> Iterator[None]:
+    with team_server.started("--port", free_port(), "--serve", server.served_dir(workspace)) as folder:
+        os.environ[remote.TOKEN_VARIABLE] = (folder / "token").read_text()
+        remote.remember(workspace, team_server.start(folder)["url"])
+        yield
 
 
 def _workspace(out: Path, edits: int) -> Workspace:
@@ -102,5 +122,6 @@ if __name__ == "__main__":
     parser.add_argument("out", type=Path)
     parser.add_argument("--edits", type=int, default=5000)
     parser.add_argument("--at-once", type=int, default=1)
+    parser.add_argument("--postgresql", action="store_true")
     chosen = parser.parse_args()
-    main(chosen.out.expanduser().resolve(), chosen.edits, chosen.at_once)
+    main(chosen.out.expanduser().resolve(), chosen.edits, chosen.at_once, chosen.postgresql)
