@@ -109,7 +109,9 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
         raise BadInput(notes[0])
     # Before the tasks: a task on the server whose item nobody knows would be nobody's.
     workspace.write_table("assignments", rows)
-    counts, tasks = _make_tasks(workspace, client, projects, people, there, rows, offers)
+    counts, tasks, kept = _make_tasks(workspace, client, projects, people, there, rows, offers)
+    if kept:  # answered while this push was at work: theirs stay
+        workspace.write_table("assignments", [*rows, *(row for row in table if row.item_id in kept)])
     if roster.members:
         admit(workspace, client, projects, tasks)
     return replace(counts, notes=tuple(notes))
@@ -215,8 +217,9 @@ def _make_tasks(
     there: Mapping[Place, Sequence[ServerTask]],
     rows: Sequence[Assignment],
     offers: Offers,
-) -> tuple[PushCounts, dict[int, list[int]]]:
-    """What changed, and the tasks of each project by their numbers."""
+) -> tuple[PushCounts, dict[int, list[int]], set[str]]:
+    """What changed, the tasks of each project by their numbers, and the items that stay though they are not in `rows`:
+    somebody answered them since `there` was listed."""
     images = PublishedImages(workspace)
     shown = Shown(workspace, offers, checks_of(workspace).values(), images)
     known = {row.item_id: row for row in rows}
@@ -229,6 +232,7 @@ def _make_tasks(
         if not row.annotator or row.annotator in people:
             wanted[Place(row.project_type, people.get(row.annotator, EVERYBODY))].append(row)
     added = stayed = withdrawn = 0
+    kept: set[str] = set()
     is_seen = False
     numbers: defaultdict[int, list[int]] = defaultdict(list)
     shown.publish(rows)
@@ -236,6 +240,10 @@ def _make_tasks(
         items = {row.item_id for row in wanted[place]}
         tasks = there.get(place, [])
         surplus = [task.id for task in tasks if not task.answers and item_of(task) not in items and item_of(task)]
+        if surplus:  # listed again: minutes may have gone by, and an answer goes with its task
+            answered = {task.id: item_of(task) for task in client.tasks(projects.known[place]) if task.answers}
+            kept |= {answered[number] for number in surplus if number in answered}
+            surplus = [number for number in surplus if number not in answered]
         withdrawn += len(surplus)
         for chunk in chunks(surplus, CHUNK):
             client.delete_tasks(projects.known[place], chunk)
@@ -256,7 +264,7 @@ def _make_tasks(
         for some in chunks(missing, CHUNK):
             numbers[project] += client.import_tasks(project, [{"data": shown.data(row)} for row in some])
         added += len(missing)
-    return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people)), numbers
+    return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people)), numbers, kept
 
 
 def _guidelines(workspace: Workspace, images: PublishedImages) -> dict[str, str]:

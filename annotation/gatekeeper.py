@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from http.cookiejar import Cookie, CookieJar
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,24 @@ PASSED_BACK = ("Content-Type", "Set-Cookie", "Location", "Content-Disposition", 
                "Last-Modified", "Content-Length")  # fmt: skip
 
 
+class _NoCookies(CookieJar):
+    """Label Studio renews the session in its answers: of one person's nothing may go with the next one's request."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        pass
+
+    def set_cookie(self, cookie: Cookie) -> None:
+        pass
+
+
 class Gatekeeper:
     """What the service knows: the file of who may reach what, and for some seconds whose session is whose."""
 
     def __init__(self, file: Path, label_studio: str) -> None:
         self.file = file
-        self.http = httpx.Client(base_url=label_studio, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False)
+        self.http = httpx.Client(
+            base_url=label_studio, timeout=TIMEOUT_S, trust_env=False, follow_redirects=False, cookies=_NoCookies()
+        )
         self._reach, self._stamp = Reach(), (0, 0)
         self._sessions: dict[tuple[str, ...], tuple[float, Person]] = {}
         self._lock = threading.Lock()

@@ -134,16 +134,22 @@ def _erase_pulled(workspace: Workspace, annotator: str) -> tuple[dict[str, int],
     rows: dict[str, int] = {}
     edits: set[str] = set()
     for folder in pulled_folders(workspace):
+        is_in = False
         for table in HARVESTED:
             path = folder / f"{table}.parquet"
+            if not path.is_file():  # pulled by a version that did not know this table
+                continue
             content = pq.read_table(path)
             own = content.filter(pc.equal(content["annotator"], annotator))
             if own.num_rows:
+                is_in = True
                 rows[table] = rows.get(table, 0) + own.num_rows
                 if "edit_id" in own.schema.names:
                     edits |= set(own["edit_id"].to_pylist())
                 with whole_file(path) as temporary:
                     pq.write_table(content.filter(pc.not_equal(content["annotator"], annotator)), temporary)
+        if is_in and not folder.name.startswith("import-"):  # of exports that came as files see `forget_imported`
+            folder.with_suffix(".json").unlink(missing_ok=True)  # as it came, with this person in it
     return rows, edits
 
 

@@ -1,6 +1,6 @@
 """What there is to hand out on each kind of screen: edits, regions that a single person saw, or pairs of images."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from annotation.pair_folders import pairs_in_folders
 from annotation.pairs import Pair, choose_pairs, pairs_of_models
 from annotation.roster import Roster
 from annotation.worklist import things_of
-from editfhf.schema import Edit
+from editfhf.schema import REGION_TYPES, Edit
 from editfhf.workspace import Workspace
 
 ANSWER_COLUMNS = ["edit_id", "annotator", "project_type", "outcome"]
@@ -104,7 +104,19 @@ class Offers:
             things.append(Thing(region_id, self.photo_of[edit.source_id], edit.model, edit.task))
         if not things:
             return Offer(lacking="Nothing to verify: no region was seen by a single person only.")
-        return Offer(things, frozenset((row["region_id"], row["annotator"]) for row in self.lone_regions.values()))
+        return Offer(things, frozenset(self._barred()))
+
+    def _barred(self) -> Iterator[tuple[str, str]]:
+        """Who drew a region; and, where enough others work, all who looked at its edit and have said no to it so."""
+        roster = Roster(self._workspace)
+        active = {roster.pseudonym(member) for member in roster.active}
+        enough = self._workspace.config.annotation.verifiers_per_region
+        answers = self._workspace.read_table("answers").select(ANSWER_COLUMNS).to_pandas()
+        inspected = answers[answers["project_type"].isin(REGION_TYPES)].groupby("edit_id")["annotator"].agg(set)
+        for region_id, row in self.lone_regions.items():
+            looked = {row["annotator"], *inspected.get(row["edit_id"], set())}
+            for person in looked if len(active - looked) >= enough else {row["annotator"]}:
+                yield region_id, person
 
     def _to_compare(self, handed_out: Iterable[str]) -> Offer:
         settings = self._workspace.config.annotation

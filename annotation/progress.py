@@ -70,8 +70,8 @@ class PersonProgress:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The campaign. hours_left: of all people together; days_left: at the pace of the last week, None where there was
-    none."""
+    """The campaign. hours_left: of all people together; days_left: until the last is done, at the own pace of
+    the last week; None where there was none."""
 
     screens: list[ScreenProgress]
     people: list[PersonProgress]
@@ -123,7 +123,7 @@ def reckon(
             ScreenProgress(screen, done, asked, share, complete, len(on), each, round(seconds, 1), measured, left)
         )
     hours = sum(one.hours_left for one in result)
-    return Progress(result, by_person, hours, _days(hours, answers, pace, now))
+    return Progress(result, by_person, hours, _days(hours, by_person, answers, pace, now))
 
 
 class _Pace:
@@ -185,20 +185,32 @@ def _people(
     return result
 
 
-def _days(hours: float, answers: pd.DataFrame, pace: _Pace, now: datetime) -> float | None:
-    """Days for so many hours, if people work on as in the last week; the first day of a campaign counts as a whole."""
+def _days(
+    hours: float, people: Sequence[PersonProgress], answers: pd.DataFrame, pace: _Pace, now: datetime
+) -> float | None:
+    """Days until the last is done, if each works on as in the last week: nobody can take over another's project.
+
+    Who has not begun is taken for as fast as the mean of the others. The first day of a campaign counts as a whole.
+    """
     if hours <= 0:
         return 0.0
+    answers = answers[~answers["screened"].astype(bool)]
     when = pd.to_datetime(answers["submitted_at"], utc=True, errors="coerce", format="ISO8601")
     recent = (when > now - timedelta(days=PACE_DAYS)) & (when <= now)
     if not recent.any():
         return None
     began = when[recent].min().to_pydatetime()
-    seconds: defaultdict[str, float] = defaultdict(float)
-    for screen, n in answers.loc[recent, "project_type"].value_counts().items():
-        seconds[str(screen)] += int(n) * pace.of_screen(str(screen))[0]
-    worked = sum(seconds.values()) / 3600
     # A whole week where there was work before it: days without any are part of the pace.
     is_older = bool((when <= now - timedelta(days=PACE_DAYS)).any())
     days = float(PACE_DAYS) if is_older else max(1.0, (now - began) / timedelta(days=1))
-    return hours / (worked / days)
+    worked: defaultdict[str, float] = defaultdict(float)
+    for person, screen in zip(answers.loc[recent, "annotator"], answers.loc[recent, "project_type"], strict=True):
+        worked[person] += (pace.own(screen, person) or pace.of_screen(screen)[0]) / 3600
+    left: defaultdict[str, float] = defaultdict(float)
+    for one in people:
+        if one.asked is not None and one.state == "active":
+            left[one.annotator] += one.hours_left
+    if not any(left.values()):  # whoever comes shares the work
+        return hours / (sum(worked.values()) / days)
+    usual = sum(worked.values()) / len(worked)
+    return max(own / (worked.get(person, usual) / days) for person, own in left.items() if own)

@@ -20,7 +20,7 @@ from annotation.remote import find_url
 from annotation.roster import Roster
 from annotation.server import find_server
 from annotation.worklist import EDIT, REPEAT
-from editfhf.errors import EditFHFError
+from editfhf.errors import JobFailed
 from editfhf.schema import TABLES, Assignment
 from editfhf.workspace import Workspace
 
@@ -119,6 +119,7 @@ class _Watched:
 
     def __init__(self, workspace: Workspace, url: str | None) -> None:
         self._workspace, self._url = workspace, url
+        self._has_answered = False
         self._agreement: tuple[datetime | None, list[dict[str, Any]]] = (None, [])
 
     def look(self) -> dict[str, Any]:
@@ -126,7 +127,7 @@ class _Watched:
         pulled = read_pulled(workspace)
         if pulled.at != self._agreement[0]:
             self._agreement = (pulled.at, agreement_in(workspace))
-        server, on_server = _ask(workspace, self._url)
+        server, on_server = self._ask()
         if on_server is None:
             progress = progress_in_tables(workspace)
         else:
@@ -151,16 +152,24 @@ class _Watched:
             "agreement": [_rounded(row) for row in self._agreement[1]],
         }
 
+    def _ask(self) -> tuple[str, dict[str, int] | None]:
+        """The server's address and item → answers; or why there is none, and None. It takes no lock: a pull may run.
 
-def _ask(workspace: Workspace, url: str | None) -> tuple[str, dict[str, int] | None]:
-    """The server's address and item → answers; or why there is none, and None. It takes no lock: a pull may run."""
-    if find_url(workspace, url) is None and find_server(workspace) is None:
-        return "not running", None
-    try:
-        client = connect(workspace, url=url)
-        return client.url, _given_on_server(workspace, client)
-    except EditFHFError as error:  # who watches is told, and goes on
-        return f"does not answer: {error.what}", None
+        Raises:
+            BadInput: an address or a token is wrong. JobFailed: the server that was named has never answered.
+        """
+        workspace = self._workspace
+        if find_url(workspace, self._url) is None and find_server(workspace) is None:
+            return "not running", None
+        try:
+            client = connect(workspace, url=self._url)
+            given = _given_on_server(workspace, client)
+        except JobFailed as error:  # who watches is told, and goes on
+            if self._url is not None and not self._has_answered:
+                raise
+            return f"does not answer: {error.what}", None
+        self._has_answered = True
+        return client.url, given
 
 
 def _given_on_server(workspace: Workspace, client: Client) -> dict[str, int]:

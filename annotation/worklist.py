@@ -88,7 +88,7 @@ def renew(
         person: [row.edit_id for row in own if row.role == EDIT and row.edit_id in wanted]
         for person, own in open_rows.items()
     }
-    todo = assign(things, people, design.raters, design.seed, done, kept, barred)
+    todo = assign(things, people, design.raters, seed_of(design.seed, design.project_type, "who"), done, kept, barred)
     last: defaultdict[str, int] = defaultdict(int)
     for row in rows:
         last[row.annotator] = max(last[row.annotator], row.position)

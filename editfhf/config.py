@@ -238,7 +238,7 @@ annotation:
   preference_pairs: 500     # pairs of two models' edits of one photo and instruction at most, even over models; 0: none
   checks: 0.05              # share of the items whose answer is known (noise is not excellent)
   repeats: 0.05             # share of the ratings that the same person is asked for again
-  qualification: 0          # such items before the first edit; who fails them gets no edits
+  qualification: 0          # such items before the first edit; `annotate quality` says who fails
   seed: 0                   # of who looks at what
   session_minutes: 30       # at a time; ITU-R BT.500 allows half an hour
   wage_per_hour: 15         # for `editfhf annotate plan`, in any currency

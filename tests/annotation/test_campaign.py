@@ -293,3 +293,39 @@ def test_a_screen_changed_by_hand_on_the_server_is_said_and_the_next_push_restor
     assert collect.pull(workspace, client).altered == [project]
     campaign.push(workspace, client)
     assert client.project_state(project)["label_config"].strip() == SCREENS["together"].label_config.strip()
+
+
+def test_what_is_answered_while_a_push_is_at_work_stays(workspace, client, monkeypatch):
+    use_settings(workspace, drawers_per_edit=2)
+    roster = Roster(workspace)
+    roster.add(["ann@example.org", "bob@example.org", "cid@example.org"])
+    campaign.push(workspace, client)
+    task = next(iter(client.tasks(require_projects(workspace, client).known[Place("together", 2)])))
+    if "bob@example.org" not in client.users().values():
+        client.create_user("bob@example.org", "bob", "Bob")
+    user = next(number for number, email in client.users().items() if email == "bob@example.org")
+    Roster(workspace).set_state("bob@example.org", "left")
+    real = campaign.done_pairs
+
+    def answer_now(*arguments):
+        client.add_annotation(task.id, {"result": ratings(), "completed_by": user})
+        return real(*arguments)
+
+    monkeypatch.setattr(campaign, "done_pairs", answer_now)
+    assert campaign.push(workspace, client).withdrawn > 0
+    monkeypatch.undo()
+    counts = collect.pull(workspace, client)
+    assert (counts.answers, counts.refused) == (1, 0)
+
+
+def test_what_was_pulled_before_a_table_was_known_goes_on(workspace, client):
+    use_settings(workspace, drawers_per_edit=2, simulated_annotators=3)
+    simulate.simulate(workspace, client)
+    before = collect.pull(workspace, client)
+    project = before.projects[0]
+    client.delete_project(project)
+    (collect.raw_folder(workspace) / f"project-{project}" / "verdicts.parquet").unlink()
+    after = collect.pull(workspace, client)
+    assert (after.gone, after.answers, after.verdicts) == ([project], before.answers, 0)
+    membership.erase(workspace, client, "2")
+    assert len(workspace.read_table("answers")["annotator"].unique()) == 2

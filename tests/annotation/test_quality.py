@@ -352,5 +352,9 @@ def test_who_agrees_with_nobody_is_not_suspended_while_anything_shows_that_he_lo
     assert verdict(**nobody, **unsure, **passed) == "watch"
     assert verdict(**nobody, **unsure, **finds) == "watch"
     backwards = nobody | {"agreement": -0.6, "agreement_low": -0.7, "agreement_high": -0.5}
-    assert verdict(**backwards) == "suspend"
-    assert verdict(**backwards, **passed) == "watch"
+    # A scale may be read upside down: only failed checks say that it was not.
+    failed = {"n_checks": 12, "passed": 0.5, "passed_low": 0.3, "passed_high": 0.78}
+    assert verdict(**backwards, **failed) == "suspend"
+    few = {"n_checks": 2, "passed": 1.0, "passed_low": 0.2, "passed_high": 1.0}
+    for known in ({}, passed, few, {**passed, "passed": 0.75}):
+        assert verdict(**backwards, **known) == "watch"

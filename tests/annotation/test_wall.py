@@ -275,6 +275,13 @@ def test_crooked_addresses_and_borrowed_identities_do_not_pass(built):
     # A wrong token beside a good cookie: the cookie does not count, neither at the wall nor behind it.
     wrong = {"Authorization": "Token 0123456789"}
     assert ann.get(f"/api/projects/{built.projects[ANN]}", headers=wrong).status_code == 401
+    # Whoever asked before has left nothing behind: a scheme that Label Studio ignores is nobody.
+    assert ann.get(f"/api/projects/{built.projects[ANN]}").status_code == 200
+    with httpx.Client(base_url=built.url, trust_env=False) as stranger:
+        for header in ("Basic x", "Nothing", "Bearer x"):
+            asked = stranger.get(f"/api/projects/{built.projects[ANN]}", headers={"Authorization": header})
+            assert asked.status_code == 401, header
+            assert "sessionid" not in asked.headers.get("Set-Cookie", "")
 
 
 @pytest.mark.server
