@@ -102,7 +102,7 @@ def _start(opened: "Workspace", named: str, port: int | None, as_json: bool) -> 
         console.show(shown, as_json=True)
         return
     console.say(f"Label Studio runs at {running.url} (process {running.pid})")
-    console.say(f"Sign in with the name and password in {server.credentials_path(opened)}")
+    console.say(f"Its administrator signs in with the name and password in {server.credentials_path(opened)}")
     console.say(f"Next: editfhf annotate push -w {named}")
 
 
@@ -117,14 +117,27 @@ def people(
     pause: Annotated[list[str] | None, typer.Option(help="E-mail, pseudonym or number: gets no work for now.")] = None,
     resume: Annotated[list[str] | None, typer.Option(help="Works again.")] = None,
     leave: Annotated[list[str] | None, typer.Option(help="Leaves; what is not done goes to others.")] = None,
+    invite: Annotated[
+        bool, typer.Option("--invite", help="Print the address at which people make an account of their own.")
+    ] = False,
+    url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Who takes part. `push` hands out work accordingly: what is done stays, the rest is shared out again."""
+    from annotation.client import connect
     from annotation.people_file import addresses
     from annotation.roster import Roster, State
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
+    if invite:
+        link = connect(opened, url=url).invite_link()
+        if as_json:
+            console.show({"invite": link}, as_json=True)
+        else:
+            console.say(link)
+            console.note("Each signs up there with the address that stands here; whoever has the link can sign up.")
+        return
     with opened.lock("annotate"):
         roster = Roster(opened)
         roster.add(addresses(add or []))
@@ -191,9 +204,18 @@ def simulate(
     """Answer every task as simulated annotators (a rehearsal; every table says that they are simulated)."""
     from annotation import simulate as simulation
     from annotation.client import connect
+    from annotation.pseudonyms import annotator_kind
+    from annotation.roster import Roster
+    from editfhf.errors import BadInput
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
+    people = [one for one in Roster(opened).active if annotator_kind(one.email) == "human"]
+    if people:
+        raise BadInput(
+            f"{len(people)} people are named in {opened.root}: simulated ones would take their work.",
+            mend="Rehearse in a workspace of its own.",
+        )
     counts = simulation.simulate(
         opened,
         connect(opened, url=url),

@@ -17,6 +17,7 @@ from annotation.projects import EVERYBODY, Projects
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Member, Roster
+from editfhf.errors import BadInput
 from editfhf.files import whole_file
 from editfhf.workspace import Workspace
 
@@ -49,12 +50,15 @@ def suspend(workspace: Workspace, client: Client, name: str, undo: bool = False)
         name: e-mail, pseudonym or number; undo: take the person back.
 
     Raises:
-        BadInput: nobody is called so, or too few people are left; then nothing was changed.
+        BadInput: nobody is called so, the person to be taken back is not suspended, or too few people are left; then
+            nothing was changed.
     """
     edits = edits_to_show(workspace)
     with workspace.lock("annotate"):
         roster = Roster(workspace)
         before = roster.find(name).state
+        if undo and before != "suspended":
+            raise BadInput(f"{name} is not suspended ({before}).", mend="`editfhf annotate people` shows who is.")
         roster.set_state(name, "active" if undo else "suspended")
         try:
             counts = push_locked(workspace, client, edits)

@@ -10,6 +10,7 @@ from annotation.client import Client
 from annotation.projects import Place, Projects, heal, item_of, title_of_campaign
 from annotation.roster import Roster
 from annotation.screens import SCREENS
+from editfhf import cli
 from editfhf.errors import BadInput
 from editfhf.workspace import Workspace
 from tests.annotation.conftest import edits_of, only_project, use_settings
@@ -329,3 +330,19 @@ def test_what_was_pulled_before_a_table_was_known_goes_on(workspace, client):
     assert (after.gone, after.answers, after.verdicts) == ([project], before.answers, 0)
     membership.erase(workspace, client, "2")
     assert len(workspace.read_table("answers")["annotator"].unique()) == 2
+
+
+def test_the_command_line_invites_takes_back_only_who_is_suspended_and_simulates_nobody_among_people(
+    workspace, client, capsys
+):
+    root = str(workspace.root)
+    assert cli.run(["annotate", "people", "-w", root, "--invite"]) == 0
+    assert capsys.readouterr().out.startswith(f"{client.url}/user/signup/?token=")
+    use_settings(workspace, drawers_per_edit=2)
+    Roster(workspace).add(["ann@example.org", "bob@example.org", "cid@example.org"])
+    campaign.push(workspace, client)
+    assert cli.run(["annotate", "suspend", "1", "-w", root, "--undo"]) == 2
+    assert "1 is not suspended (active)" in capsys.readouterr().err
+    assert cli.run(["annotate", "simulate", "-w", root]) == 2
+    assert "3 people are named" in capsys.readouterr().err
+    assert all(task["answers"] == 0 for task in campaign.tasks_on_server(workspace))
