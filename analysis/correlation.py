@@ -144,9 +144,11 @@ def _fit(x: np.ndarray, y: np.ndarray, srcc: float) -> np.ndarray:
     # Line and ranks disagree about the direction only where outliers rule the line: then both are tried.
     for direction in sorted({1.0 if slope >= 0 else -1.0, 1.0 if srcc >= 0 else -1.0}):
         u = direction * x
-        found = least_squares(
-            _residuals, _start(u, y), _slopes, BOUNDS, args=(u, y), max_nfev=MAX_EVALUATIONS, x_scale="jac"
-        )
+        # Where a step has shrunk to nothing, the trust region's own arithmetic overflows; its result stands.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            found = least_squares(
+                _residuals, _start(u, y), _slopes, BOUNDS, args=(u, y), max_nfev=MAX_EVALUATIONS, x_scale="jac"
+            )
         cost = float(np.mean(found.fun**2))
         if cost < best_cost:  # false for a NaN
             best, best_cost = found.fun + y, cost
