@@ -2,11 +2,9 @@
 
 import pandas as pd
 
-from editfhf.schema import TABLES
+from editfhf.schema import OWN_TABLES, TABLES
 from editfhf.workspace import Workspace
 
-# Screens whose things are no edits have tables of their own: screen → (table, the column that says what was chosen).
-OWN_TABLES = {"verify": ("verdicts", "verdict"), "preference": ("preferences", "choice")}
 NOT_ANSWERED = ("cannot_judge", "skipped")
 
 
@@ -16,7 +14,7 @@ def all_answers(workspace: Workspace) -> pd.DataFrame:
     Of a preference the edit is the first of the pair.
     """
     parts = [workspace.read_table("answers").to_pandas()]
-    for screen, (table, said) in OWN_TABLES.items():
+    for screen, (table, _, said) in OWN_TABLES.items():
         rows = workspace.read_table(table).to_pandas()
         outcome = rows[said].where(rows[said].isin(NOT_ANSWERED), "answered")
         parts.append(rows.assign(project_type=screen, outcome=outcome, reason="")[TABLES["answers"].names])

@@ -25,12 +25,10 @@ from annotation.shown import Shown
 from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew
 from editfhf.config import CONFIG_NAME
 from editfhf.errors import BadInput
-from editfhf.schema import PROJECT_TYPES, Assignment, Edit
+from editfhf.schema import OWN_TABLES, PROJECT_TYPES, Assignment, Edit
 from editfhf.workspace import Workspace
 
 CHECKS_FOLDER, EXAMPLES_FOLDER = "checks", "examples"
-# Where what was brought home says what a person looked at, for things that are no edits: (table, column).
-THINGS_ANSWERED = {"verify": ("verdicts", "region_id"), "preference": ("preferences", "pair_id")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +184,7 @@ def done_pairs(
     """(thing, person) of all that counts as done: on the server, or brought home before its project was deleted."""
     aside = roster.screened()
     done = {(row.edit_id, row.annotator) for row in rows if row.item_id in answered and row.role == EDIT}
-    table, thing = THINGS_ANSWERED.get(project_type, ("answers", "edit_id"))
+    table, thing, _ = OWN_TABLES.get(project_type, ("answers", "edit_id", ""))
     home = workspace.read_table(table)
     if table == "answers":
         home = home.filter(pc.equal(home["project_type"], project_type))

@@ -15,6 +15,7 @@ from annotation.pairs import Pair, left_of
 from annotation.pseudonyms import Pseudonyms, annotator_kind
 from annotation.worklist import KNOWN_ANSWER, REPEAT
 from editfhf.schema import (
+    OWN_TABLES,
     TABLES,
     Answer,
     Assignment,
@@ -26,7 +27,6 @@ from editfhf.schema import (
 )
 
 HARVESTED = ("ratings", "regions", "answers", "check_answers", "verdicts", "preferences", "refused_answers")
-COMPARING = ("verify", "preference")  # screens whose things are no edits
 BATCH = 5000  # records that are Python objects at one time
 
 
@@ -113,7 +113,7 @@ class Harvest:
             return f"the region {row.edit_id!r} was drawn anew, or removed"
         if row.project_type == "preference" and row.edit_id not in self.known.pairs:
             return f"this workspace has no pair {row.edit_id!r}"
-        if row.project_type in COMPARING:
+        if row.project_type in OWN_TABLES:
             return self._problem_of_author(item, row, annotator)
         if row.role not in KNOWN_ANSWER and row.edit_id not in self.known.edits:
             return f"this workspace has no edit {row.edit_id!r}"
@@ -164,7 +164,7 @@ class Harvest:
                     )
                 ])  # fmt: skip
             return
-        if row.project_type in COMPARING:
+        if row.project_type in OWN_TABLES:
             self._keep_comparing(row, parsed, answer, left)
             return
         self._put("ratings", parsed.ratings)

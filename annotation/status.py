@@ -21,15 +21,14 @@ from annotation.roster import Roster
 from annotation.server import find_server
 from annotation.worklist import EDIT, REPEAT
 from editfhf.errors import JobFailed
-from editfhf.schema import TABLES, Assignment
+from editfhf.schema import OWN_TABLES, Assignment
 from editfhf.workspace import Workspace
 
 # Tables that say who answered what: the columns that name the thing, and the screen where all are of one.
 THING_OF: Mapping[str, tuple[str, str]] = {
     "answers": ("edit_id", ""),
     "check_answers": ("check_id", ""),
-    "verdicts": ("region_id", "verify"),
-    "preferences": ("pair_id", "preference"),
+    **{table: (thing, screen) for screen, (table, thing, _) in OWN_TABLES.items()},
 }
 PACE_COLUMNS = ["project_type", "annotator", "annotator_kind", "lead_time_s", "submitted_at", "screened"]
 
@@ -74,12 +73,10 @@ def progress_in_tables(workspace: Workspace) -> Progress:
 def read_pulled(workspace: Workspace) -> Pulled:
     """Every answer that was pulled, those to checks too, and when."""
     parts = []
-    elsewhere = [screen for name, (_, screen) in THING_OF.items() if screen and name in TABLES]
     for name, (_, screen) in THING_OF.items():
-        if name in TABLES:  # some kinds of screens have tables of their own
-            part = workspace.read_table(name).to_pandas()
-            part = part.assign(project_type=screen) if screen else part[~part["project_type"].isin(elsewhere)]
-            parts.append(part.assign(screened=part.get("screened", False))[PACE_COLUMNS])
+        part = workspace.read_table(name).to_pandas()
+        part = part.assign(project_type=screen) if screen else part[~part["project_type"].isin(OWN_TABLES)]
+        parts.append(part.assign(screened=part.get("screened", False))[PACE_COLUMNS])
     path = workspace.table_path("answers")
     at = datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.is_file() else None
     filled = [part for part in parts if len(part)]
@@ -96,11 +93,10 @@ def given_in_tables(workspace: Workspace, rows: Sequence[Assignment]) -> dict[st
     """Item id → how many people answered it, as far as the tables tell."""
     who: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for name, (thing, screen) in THING_OF.items():
-        if name in TABLES:
-            table = workspace.read_table(name).to_pandas()
-            screens = [screen] * len(table) if screen else table["project_type"]
-            for kind, one, person in zip(screens, table[thing], table["annotator"], strict=True):
-                who[kind, one].add(person)
+        table = workspace.read_table(name).to_pandas()
+        screens = [screen] * len(table) if screen else table["project_type"]
+        for kind, one, person in zip(screens, table[thing], table["annotator"], strict=True):
+            who[kind, one].add(person)
     ratings = workspace.read_table("ratings").select(["edit_id", "annotator", "repeat"]).to_pandas()
     again = ratings[ratings["repeat"]]
     repeated = set(zip(again["edit_id"], again["annotator"], strict=True))

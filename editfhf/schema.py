@@ -17,6 +17,12 @@ EXTENTS = ("region", "whole", "missing")
 OUTCOMES = ("answered", "no_flaw", "cannot_judge", "skipped")
 ANNOTATOR_KINDS = ("human", "simulated")
 PROJECT_TYPES = ("ratings", "regions", "together", "verify", "preference")  # `together`: both first on one screen
+# Screens whose things are no edits: their answers have a table of their own, with these columns for the thing and for
+# what was said of it.
+OWN_TABLES: dict[str, tuple[str, str, str]] = {
+    "verify": ("verdicts", "region_id", "verdict"),
+    "preference": ("preferences", "pair_id", "choice"),
+}
 RATING_TYPES = ("ratings", "together")
 REGION_TYPES = ("regions", "together")
 SPLITS = ("train", "validation", "test")
