@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t
 
-from analysis.mos import estimate_mos, mos_by_dimension
+from analysis.mos import METHODS, estimate_mos, mos_by_dimension
 from editfhf.errors import BadInput
 
 rows = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("wxyz"), st.integers(1, 5)), min_size=1, max_size=40)
@@ -19,7 +19,7 @@ def table(triples) -> pd.DataFrame:
 
 @given(triples=rows)
 def test_scores_are_the_mean_of_one_voice_per_person(triples):
-    estimate = estimate_mos(table(triples)).stimuli
+    estimate = estimate_mos(table(triples), "mean").stimuli
     for stimulus in {triple[0] for triple in triples}:
         people = {}
         for _, subject, score in (triple for triple in triples if triple[0] == stimulus):
@@ -41,9 +41,10 @@ def test_scores_are_the_mean_of_one_voice_per_person(triples):
 @given(triples=rows, seed=st.integers(0, 9))
 def test_the_order_of_the_table_changes_nothing_at_all(triples, seed):
     shuffled = table(triples).sample(frac=1, random_state=seed)
-    pd.testing.assert_frame_equal(
-        estimate_mos(shuffled).stimuli, estimate_mos(table(triples)).stimuli, check_exact=True
-    )
+    for method in METHODS:
+        pd.testing.assert_frame_equal(
+            estimate_mos(shuffled, method).stimuli, estimate_mos(table(triples), method).stimuli, check_exact=True
+        )
 
 
 @pytest.mark.parametrize("n", [3, 4, 8, 15])
@@ -52,14 +53,14 @@ def test_the_interval_covers_the_true_mean_in_95_of_100_studies(n):
     scores = rng.normal(50, 10, (4000, n))
     stimuli, subjects = np.indices(scores.shape)
     long = pd.DataFrame({"stimulus": stimuli.ravel(), "subject": subjects.ravel(), "score": scores.ravel()})
-    estimate = estimate_mos(long).stimuli
+    estimate = estimate_mos(long, "mean").stimuli
     covered = (np.abs(estimate["mos"] - 50) <= estimate["ci95"]).mean()
     assert 0.94 <= covered <= 0.96
 
 
 def test_a_lenient_person_has_a_positive_bias():
     long = table([(stimulus, person, 3 + (person == "x")) for stimulus in "abcd" for person in "wxyz"])
-    subjects = estimate_mos(long).subjects
+    subjects = estimate_mos(long, "mean").subjects
     assert subjects["bias"].to_dict() == pytest.approx({"w": -0.25, "x": 0.75, "y": -0.25, "z": -0.25})
     assert not subjects["rejected"].any()
 
@@ -72,6 +73,9 @@ def test_a_lenient_person_has_a_positive_bias():
         (table([("a", "x", np.inf)]), {}, "not a finite number"),
         (table([("a", "x", np.nan)]), {}, "not a finite number"),
         (table([("a", "x", 1)]), {"method": "magic"}, "Unknown method 'magic'"),
+        (table([("a", None, 1)]), {}, "no subject"),
+        (table([("a", "x", 1)]), {"method": "mean", "variant": "sureal"}, "no option 'variant'"),
+        (table([("a", "x", 1)]), {"method": "bt500", "variant": "my"}, "Unknown variant 'my'"),
     ],
 )
 def test_bad_tables_are_said_in_a_sentence(ratings, options, message):
