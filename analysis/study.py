@@ -56,8 +56,9 @@ def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
         )
     with workspace.lock("analyze"):
         edits = {edit.edit_id: edit for edit in workspace.edits()}
-        scores = mos_by_dimension(workspace.read_table("ratings").to_pandas())
-        scores = scores[scores["edit_id"].isin(set(edits))]
+        ratings = workspace.read_table("ratings").to_pandas()
+        # Before the estimate: what a person said of other edits would move the scores of these.
+        scores = mos_by_dimension(ratings[ratings["edit_id"].isin(set(edits))])
         workspace.write_table("mos", pa.Table.from_pandas(scores, preserve_index=False).cast(TABLES["mos"]))
         drawings = Drawings(answers, workspace.read_table("regions"))
         consensus = _store_consensus(workspace, edits, drawings, track)
