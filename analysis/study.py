@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from analysis.drawings import Drawings
@@ -59,7 +60,12 @@ def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
         scores = mos_by_dimension(workspace.read_table("ratings").to_pandas())
         scores = scores[scores["edit_id"].isin(set(edits))]
         workspace.write_table("mos", pa.Table.from_pandas(scores, preserve_index=False).cast(TABLES["mos"]))
-        drawings = Drawings(answers, workspace.read_table("regions"))
+        # As in the dataset, where only edits with an image are: people's rates come from all that is in these tables.
+        known = pa.array(list(edits), pa.string())
+        regions = workspace.read_table("regions")
+        drawings = Drawings(
+            *(table.filter(pc.is_in(table["edit_id"], value_set=known)) for table in (answers, regions))
+        )
         consensus = _store_consensus(workspace, edits, drawings, track)
         workspace.write_table("consensus", consensus)
         for column in ("source_id", "model", "task"):
