@@ -1,6 +1,7 @@
 """The places of flaws that people agree on, over many edits at once: outlines, and whose drawings stand behind each."""
 
 from dataclasses import dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import shapely
 from analysis.clusters import CONTAINED, Overlaps, cluster
 from analysis.marks import REGION, Marks
 from analysis.merging import agreed_area, drawn_by, parts_of, votes_needed
+from analysis.shared_area import shared_area
 
 CHUNK_EDITS = 1000  # of which the geometry is in memory at once
 COVERED = 0.25  # a person stands behind a part of a cluster whose outline covers this share of it
@@ -43,7 +45,7 @@ class Places:
         starts = np.flatnonzero(np.r_[True, marks.edit[1:] != marks.edit[:-1]])
         bounds = [*starts[::CHUNK_EDITS].tolist(), len(marks)]
         chunks, n_places = [], 0
-        for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for begin, end in pairwise(bounds):
             found = _places(marks.take(slice(begin, end)))
             chunks.append(
                 Places(
@@ -93,7 +95,7 @@ def _places(marks: Marks) -> Places:
     # A part that nobody covers by so much alone is its whole cluster's.
     alone = np.bincount(place[stands], minlength=len(cluster_of))[place] == 0
     place, mark, nearness = (array[stands | alone] for array in (place, mark, nearness))
-    seen = _seen(marks, overlaps, label, cluster_of, place, mark)
+    seen = _seen(marks, overlaps, label, place, mark)
     return Places(
         marks.edit[first[cluster_of]], marks.extent[first[cluster_of]], place_shapes, place, mark, nearness, *seen
     )
@@ -121,16 +123,16 @@ def _nearness(
     """IoU of each drawing with its place, and the share of the place that it covers; 1 for who drew it alone."""
     nearness, covered = np.ones(len(place)), np.ones(len(place))
     compared = ~shapely.is_missing(shapes[place]) & (n_voters[place] > 1)
-    one, other = shapes[place[compared]], marks.shapes[mark[compared]]
-    shared = shapely.area(shapely.intersection(one, other))
-    size = shapely.area(one)
-    nearness[compared] = shared / (size + shapely.area(other) - shared)
+    both = np.r_[shapes, marks.shapes]
+    shared = shared_area(both, place[compared], len(shapes) + mark[compared])
+    size = shapely.area(shapes)[place[compared]]
+    nearness[compared] = shared / (size + shapely.area(marks.shapes)[mark[compared]] - shared)
     covered[compared] = shared / size
     return nearness, covered
 
 
 def _seen(
-    marks: Marks, overlaps: Overlaps, label: np.ndarray, cluster_of: np.ndarray, place: np.ndarray, mark: np.ndarray
+    marks: Marks, overlaps: Overlaps, label: np.ndarray, place: np.ndarray, mark: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Who marked which place: whose drawings are in it, and who drew around it together with something else."""
     size = shapely.area(marks.shapes)

@@ -11,16 +11,19 @@ from scipy import sparse
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
-from shapely import STRtree, area, bounds, box, intersection
+from shapely import STRtree, area, bounds, box
 
 from analysis.marks import REGION, Marks
+from analysis.shared_area import shared_area
 
 SAME_REGION = 0.3  # average similarity from which on drawings are about one flaw; docs/analysis_regions.md: the study
 # Similarity is IoU^(1 − a) · containment^a: how much it forgives that one draws generously what another draws tightly.
 CONTAINMENT_WEIGHT = 0.3
 CONTAINED = 0.7  # a drawing is a piece of another's when this share of it lies within
 SAME_PLACE = 0.3  # similarity from which on two clusters of different kinds are one place
-LEAST_OVERLAP = 0.02  # of the smaller box: what shares less is not worth cutting out
+LEAST_OVERLAP = 0.02  # of the smaller of two: outlines whose boxes share less are apart
+TREE = 200  # drawings whose distances are in one matrix: its area is what time goes by
+NO_AREA = 1e-9  # of the smaller: what rounding leaves of none
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Overlaps:
         near = np.maximum(width, 0) * np.maximum(height, 0) >= LEAST_OVERLAP * smaller
         order = np.lexsort((j[near], i[near]))
         i, j = i[near][order], j[near][order]
-        shared = area(intersection(shapes[i], shapes[j]))
-        touch = shared > 0
+        shared = shared_area(shapes, i, j)
+        touch = shared > NO_AREA * np.minimum(size[i], size[j])
         i, j, shared = i[touch], j[touch], shared[touch]
         iou = shared / (size[i] + size[j] - shared)
         within = np.minimum(1.0, shared / np.minimum(size[i], size[j]))
@@ -88,13 +91,18 @@ def _similarity(marks: Marks, overlaps: Overlaps) -> np.ndarray:
     for whole, piece in ((left, right), (right, left)):
         pairs = np.flatnonzero(apart & (shared >= CONTAINED * size[piece]))
         pieces = pd.DataFrame(
-            {"whole": whole[pairs], "person": marks.person[piece[pairs]], "shared": shared[pairs], "area": size[piece[pairs]]}
+            {
+                "whole": whole[pairs],
+                "person": marks.person[piece[pairs]],
+                "shared": shared[pairs],
+                "area": size[piece[pairs]],
+            }
         )
         sums = pieces.groupby(["whole", "person"])[["shared", "area"]].transform("sum").to_numpy()
         inside = np.minimum(sums[:, 0], size[whole[pairs]])
-        iou = inside / np.maximum(size[whole[pairs]] + sums[:, 1] - inside, 1e-300)
-        together = np.minimum(iou, 1) ** (1 - CONTAINMENT_WEIGHT) * np.minimum(1.0, inside / sums[:, 1]) ** CONTAINMENT_WEIGHT
-        best[pairs] = np.maximum(best[pairs], together)
+        iou = np.minimum(1.0, inside / np.maximum(size[whole[pairs]] + sums[:, 1] - inside, 1e-300))
+        within = np.minimum(1.0, inside / sums[:, 1])
+        best[pairs] = np.maximum(best[pairs], iou ** (1 - CONTAINMENT_WEIGHT) * within**CONTAINMENT_WEIGHT)
     return best
 
 
@@ -123,10 +131,9 @@ def _joined(
     several = links.duplicated(["holder", "person"], keep=False)
     pairs = links[several].merge(links[several], on=["holder", "person"])
     pairs = pairs[pairs["piece_x"] < pairs["piece_y"]]
-    pairs = pd.DataFrame(
-        {"left": pairs["piece_x"], "right": pairs["piece_y"], "value": np.minimum(pairs["value_x"], pairs["value_y"])}
-    )
-    table = pd.concat([*tables, pairs]).groupby(["left", "right"], as_index=False)["value"].max()
+    value = np.minimum(pairs["value_x"], pairs["value_y"])
+    held = pd.DataFrame({"left": pairs["piece_x"], "right": pairs["piece_y"], "value": value})
+    table = pd.concat([*tables, held]).groupby(["left", "right"], as_index=False)["value"].max()
     return table["left"].to_numpy(int), table["right"].to_numpy(int), table["value"].to_numpy(float)
 
 
@@ -150,11 +157,16 @@ def _average_linkage(n: int, left: np.ndarray, right: np.ndarray, value: np.ndar
     first, last = (np.searchsorted(label[left[inside]], incomplete, side) for side in ("left", "right"))
     position = np.empty(n, int)
     fresh = int(label.max()) + 1
-    for component, begin, end in zip(incomplete, first, last, strict=True):
-        group = members[starts[component] : starts[component] + size[component]]
+    # Many components in one tree: between them the distance is 1, beyond any that joins.
+    end_of = np.cumsum(size[incomplete])
+    batches = np.split(np.arange(len(incomplete)), np.flatnonzero(np.diff(end_of // TREE)) + 1)
+    for batch in batches:
+        group = np.concatenate([members[starts[one] : starts[one] + size[one]] for one in incomplete[batch]])
+        if len(group) < 2:
+            continue
         position[group] = np.arange(len(group))
         distance = np.ones((len(group), len(group)))
-        pairs = inside[begin:end]
+        pairs = inside[first[batch[0]] : last[batch[-1]]]
         i, j = position[left[pairs]], position[right[pairs]]
         distance[i, j] = distance[j, i] = 1 - value[pairs]
         np.fill_diagonal(distance, 0)
@@ -177,7 +189,7 @@ def _settle_kinds(
             "value": similarity[~same_kind],
         }
     )
-    pairs = pairs.groupby(["one", "other"], as_index=False)["value"].sum()
+    pairs = pairs.groupby(["one", "other"])["value"].sum().reset_index()
     size = np.bincount(label)
     pairs["value"] /= size[pairs["one"]] * size[pairs["other"]]
     pairs = pairs[pairs["value"] >= SAME_PLACE]

@@ -95,9 +95,7 @@ class Drawings:
         }
         marks = Marks.of(self._edit_of_row, self._person_of_row, columns, outlines(table["polygon"]))
         has_source = pc.greater(pc.list_value_length(table["source_polygon"]).fill_null(0), 0).to_pylist()
-        return agree(
-            marks, self._inspected, len(self._people), len(self._edits), columns["description"], has_source
-        )
+        return agree(marks, self._inspected, len(self._people), len(self._edits), columns["description"], has_source)
 
     def _edit(self, edit_id: str) -> int | None:
         place = int(self._edits.get_indexer([edit_id])[0]) if len(self._edits) else -1

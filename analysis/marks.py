@@ -43,7 +43,8 @@ class Marks:
         """From columns in any order.
 
         Args:
-            edit, person: int codes; columns: kind, flaw_type, extent, description, region_id; shapes as `outlines` gives.
+            edit, person: int codes; columns: kind, flaw_type, extent, description, region_id.
+            shapes: as `outlines` gives them.
         """
         codes = {
             "kind": np.array([KIND_CODE[kind] for kind in columns["kind"]], int),

@@ -1,4 +1,4 @@
-"""The outline that people agree on: every point that enough of them enclosed, cut from their own lines, not from pixels."""
+"""The outline that people agree on: every point that enough of them enclosed, cut from their own lines, no pixels."""
 
 from dataclasses import dataclass
 
@@ -29,8 +29,8 @@ class Parts:
 def votes_needed(n_people: np.ndarray, in_pieces: np.ndarray) -> np.ndarray:
     """How many of those who marked a flaw have to enclose a point: more than half (of two, both).
 
-    Half are enough where somebody drew several pieces: if as many say that it is one thing as say that it is several, it
-    is one.
+    Half are enough where somebody drew several pieces: if as many say that it is one thing as say that it is several,
+    it is one.
     """
     return np.where(in_pieces, (n_people + 1) // 2, n_people // 2 + 1)
 

@@ -1,7 +1,7 @@
 """How much of what is there each person marks, how often where nothing is, and so how likely each cluster is a flaw.
 
-A model of capture and recapture with false alarms, fitted by expectation–maximisation over a whole campaign. An edit has
-a number of flaws (Poisson): some that anybody may see, and some that everybody tends to miss, each marked by person p
+A model of capture and recapture with false alarms, fitted by expectation–maximisation over a whole campaign. An edit
+has a number of flaws (Poisson): some that anybody may see, and some that everybody tends to miss, each marked by person p
 with the rate s_p or HARD_TO_SEE · s_p. Person p also marks, λ_p times an edit (Poisson), a place where nothing is, and
 another person joins there with the chance COINCIDENCE. That nobody marked a flaw is part of the model: what is never
 seen is in no table, and counts among everybody's misses.
@@ -13,15 +13,15 @@ Medicine 20, 2001, for capture–recapture with several lists.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
-HARD_TO_SEE = 0.35  # of a person's rate: what is left of it for flaws that everybody tends to miss
-COINCIDENCE = 0.04  # that another person marks a place where nothing is
+HARD_TO_SEE = 0.3  # of a person's rate: what is left of it for flaws that everybody tends to miss
+COINCIDENCE = 0.01  # that another person marks a place where nothing is
 # Priors, as that many flaws or edits seen before: rates of somebody new, and what little data cannot move far.
 PRIOR_SEEN, PRIOR_MISSED = 3.0, 2.0
-PRIOR_FALSE, PRIOR_EDITS = 1.0, 3.0  # false alarms, in so many edits
-PRIOR_FLAWS, PRIOR_HARD = 3.0, 1.5  # flaws, in one edit
-PRIOR_FLAW_EDITS = 1.0
-ITERATIONS, SETTLED = 200, 1e-7
+PRIOR_FALSE, PRIOR_EDITS = 0.6, 3.0  # false alarms, in so many edits
+PRIOR_FLAWS, PRIOR_HARD, PRIOR_FLAW_EDITS = 40.0, 20.0, 10.0  # flaws that anybody may see, hard ones; edits
+ITERATIONS, SETTLED = 200, 1e-4
 _LEAST, _MOST = 0.02, 0.98
 
 
@@ -72,8 +72,10 @@ class Rates:
 
 def probability_of(looks: Looks, rates: Rates, n_clusters: int) -> np.ndarray:
     """The probability that each cluster is a flaw: float64, shape (n_clusters,)."""
-    easy, hard, false = _shares(looks, rates, n_clusters)
-    return np.clip(1 - false, 0.0, 1.0) if n_clusters else easy + hard
+    if not n_clusters:
+        return np.empty(0)
+    *_, false = _shares(_table(looks, len(rates.sensitivity), n_clusters), rates)
+    return np.clip(1 - false, 0.0, 1.0)
 
 
 def estimate_rates(looks: Looks, n_people: int, n_clusters: int, n_edits: int) -> Rates:
@@ -86,58 +88,63 @@ def estimate_rates(looks: Looks, n_people: int, n_clusters: int, n_edits: int) -
     if n_edits < 2 or n_clusters == 0:
         return rates
     edits = np.bincount(looks.inspected_person, minlength=n_people)
-    marked = looks.marked
+    table = _table(looks, n_people, n_clusters)
+    back, who_marked = table.T.tocsr(), table[:, n_people:]
+    person, edit = looks.inspected_person, looks.inspected_edit
     for _ in range(ITERATIONS):
-        easy, hard, false = _shares(looks, rates, n_clusters)
+        easy, hard, false = _shares(table, rates)
         unseen_easy, unseen_hard = _unseen(looks, rates)
-        at_easy, at_hard, at_false = easy[looks.cluster], hard[looks.cluster], false[looks.cluster]
-        in_edit = looks.inspected_edit
-        chances = _sums(looks.person, at_easy + HARD_TO_SEE * at_hard, n_people) + _sums(
-            looks.inspected_person, unseen_easy[in_edit] + HARD_TO_SEE * unseen_hard[in_edit], n_people
-        )
-        hits = _sums(looks.person[marked], (at_easy + at_hard)[marked], n_people)
-        sensitivity = np.clip((hits + PRIOR_SEEN) / (chances + PRIOR_SEEN + PRIOR_MISSED), _LEAST, _MOST)
-        # Of those who marked a place where nothing is, one began and the others joined: each in proportion to λ.
-        began = rates.false_alarms[looks.person[marked]]
-        all_began = _sums(looks.cluster[marked], began, n_clusters)[looks.cluster[marked]]
-        alarms = _sums(looks.person[marked], at_false[marked] * began / all_began, n_people)
-        false_alarms = (alarms + PRIOR_FALSE) / (edits + PRIOR_EDITS)
-        total_alarms = _sums(looks.person[marked], at_false[marked], n_people)
-        missed = _sums(looks.person[~marked], (at_easy + at_hard)[~marked], n_people)
-        missed += _sums(looks.inspected_person, (unseen_easy + unseen_hard)[in_edit], n_people)
-        weight = (2 * hits + 2 * PRIOR_SEEN) / (2 * hits + total_alarms + missed + 2 * PRIOR_SEEN + PRIOR_MISSED)
-        old, rates = rates, Rates(
-            sensitivity,
-            false_alarms,
-            float((easy.sum() + unseen_easy.sum() + PRIOR_FLAWS) / (n_edits + PRIOR_FLAW_EDITS)),
-            float((hard.sum() + unseen_hard.sum() + PRIOR_HARD) / (n_edits + PRIOR_FLAW_EDITS)),
-            weight,
+        # Who of those who marked a place where nothing is began it, in proportion to their λ; the others joined.
+        began = false / np.maximum(who_marked @ rates.false_alarms, 1e-300)
+        sums = back @ np.stack([easy, hard, false, began], axis=1)
+        missed, marked = sums[:n_people], sums[n_people:]
+        not_seen_easy = np.bincount(person, unseen_easy[edit], n_people)
+        not_seen_hard = np.bincount(person, unseen_hard[edit], n_people)
+        chances = missed[:, 0] + marked[:, 0] + not_seen_easy
+        chances += HARD_TO_SEE * (missed[:, 1] + marked[:, 1] + not_seen_hard)
+        hits = marked[:, 0] + marked[:, 1]
+        misses = missed[:, 0] + missed[:, 1] + not_seen_easy + not_seen_hard
+        old, rates = (
+            rates,
+            Rates(
+                np.clip((hits + PRIOR_SEEN) / (chances + PRIOR_SEEN + PRIOR_MISSED), _LEAST, _MOST),
+                (marked[:, 3] * rates.false_alarms + PRIOR_FALSE) / (edits + PRIOR_EDITS),
+                float((easy.sum() + unseen_easy.sum() + PRIOR_FLAWS) / (n_edits + PRIOR_FLAW_EDITS)),
+                float((hard.sum() + unseen_hard.sum() + PRIOR_HARD) / (n_edits + PRIOR_FLAW_EDITS)),
+                2 * (hits + PRIOR_SEEN) / (2 * (hits + PRIOR_SEEN) + marked[:, 2] + misses + PRIOR_MISSED),
+            ),
         )
         if np.abs(rates.sensitivity - old.sensitivity).max() < SETTLED:
             break
     return rates
 
 
-def _shares(looks: Looks, rates: Rates, n_clusters: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _table(looks: Looks, n_people: int, n_clusters: int) -> sparse.csr_array:
+    """Clusters × (everybody who did not mark it, everybody who did): 1 where that is so."""
+    column = looks.person + n_people * looks.marked
+    return sparse.csr_array((np.ones(len(column)), (looks.cluster, column)), shape=(n_clusters, 2 * n_people))
+
+
+def _shares(table: sparse.csr_array, rates: Rates) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How likely each cluster is a flaw, one that is hard to see, none."""
-    marked = looks.marked
-
-    def chance(rate: np.ndarray) -> np.ndarray:
-        of_look = np.where(marked, np.log(rate[looks.person]), np.log1p(-rate[looks.person]))
-        return _sums(looks.cluster, of_look, n_clusters)
-
-    n_marked = _sums(looks.cluster, marked, n_clusters)
-    n_looked = np.bincount(looks.cluster, minlength=n_clusters)
-    began = _sums(looks.cluster[marked], rates.false_alarms[looks.person[marked]], n_clusters)
-    joined = (n_marked - 1) * np.log(COINCIDENCE) + (n_looked - n_marked) * np.log1p(-COINCIDENCE)
-    logs = np.stack(
+    n_people = len(rates.sensitivity)
+    hard = HARD_TO_SEE * rates.sensitivity
+    nobody, everybody = np.zeros(n_people), np.ones(n_people)
+    of_look = np.stack(
         [
-            np.log(rates.flaws) + chance(rates.sensitivity),
-            np.log(rates.hard_flaws) + chance(HARD_TO_SEE * rates.sensitivity),
-            np.log(np.maximum(began, 1e-300)) + joined,
-        ]
+            np.r_[np.log1p(-rates.sensitivity), np.log(rates.sensitivity)],
+            np.r_[np.log1p(-hard), np.log(hard)],
+            np.r_[np.log1p(-COINCIDENCE) * everybody, np.log(COINCIDENCE) * everybody],
+            np.r_[nobody, rates.false_alarms],
+        ],
+        axis=1,
     )
-    shares = np.exp(logs - logs.max(axis=0)) if n_clusters else np.empty((3, 0))
+    easy, missed, false, began = np.ascontiguousarray((table @ of_look).T)
+    easy += np.log(rates.flaws)
+    missed += np.log(rates.hard_flaws)
+    false += np.log(np.maximum(began, 1e-300)) - np.log(COINCIDENCE)  # one of them did not join
+    top = np.maximum(np.maximum(easy, missed), false)
+    shares = np.exp(np.stack([easy - top, missed - top, false - top]))
     shares /= shares.sum(axis=0)
     return shares[0], shares[1], shares[2]
 
@@ -149,8 +156,3 @@ def _unseen(looks: Looks, rates: Rates) -> tuple[np.ndarray, np.ndarray]:
         return np.exp(np.bincount(looks.inspected_edit, np.log1p(-rate[looks.inspected_person])))
 
     return rates.flaws * all_missed(rates.sensitivity), rates.hard_flaws * all_missed(HARD_TO_SEE * rates.sensitivity)
-
-
-def _sums(code: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
-    """The sum of the values of each code: float64, shape (n,), also where there are none at all."""
-    return np.bincount(code, values, n).astype(float)

@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from shapely import STRtree, area, intersection
+from shapely import STRtree, area
 
 from analysis.agreed import Places
 from analysis.maps import mark_map
 from analysis.marks import Marks, outlines_of
 from analysis.people_rates import Looks, Rates, estimate_rates, probability_of
+from analysis.shared_area import shared_area
 from editfhf.flaws import FLAW_TYPES
 from editfhf.geometry import from_shape
 from editfhf.schema import EXTENTS, REGION_KINDS, Polygon
 
 LEAST_LETTERS = 8  # a shorter reason says less than the flaw type that was chosen
+MOST_LOOKED_AT = 40  # characters of it: more decide nothing
 _LETTER = re.compile(r"[^\W\d_]")
 _IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # says about as much as three letters
 
@@ -90,7 +92,7 @@ def agree(
     flaw_type = _vote(place, marks.person[mark], marks.flaw_type[mark], rates.weight, n_places)
     fits = of_kind & (marks.flaw_type[places.mark] == flaw_type[places.place])
     row = marks.row[places.mark]
-    worth = np.array([is_worth_reading(texts[one], FLAW_TYPES[marks.flaw_type[m]].id) for one, m in zip(row, places.mark, strict=True)], bool)
+    worth = np.array([is_worth_reading(texts[one]) for one in row], bool)
     return Agreement(
         places,
         kind,
@@ -160,15 +162,16 @@ def region_rows(found: Agreement, chosen: Sequence[int], row_of: Any) -> list[di
         )
     order = {flaw.id: number for number, flaw in enumerate(FLAW_TYPES)}
     # Equal to the ninth digit is equal: sums over a campaign round otherwise on another machine.
-    rows.sort(key=lambda row: (-round(row["probability"], 9), row["kind"], order[row["flaw_type"]], str(row["polygon"])))
+    rows.sort(
+        key=lambda row: (-round(row["probability"], 9), row["kind"], order[row["flaw_type"]], str(row["polygon"]))
+    )
     return rows
 
 
-def is_worth_reading(text: str, flaw_type: str) -> bool:
-    """Whether a reason says more than the flaw type that was chosen: eight letters, and not its name alone."""
-    letters = len(_LETTER.findall(text)) + 2 * len(_IDEOGRAPH.findall(text))
-    bare = "".join(_LETTER.findall(text.casefold()))
-    return letters >= LEAST_LETTERS and bare != flaw_type.replace("_", "")
+def is_worth_reading(text: str) -> bool:
+    """Whether a reason says more than the flaw type that was chosen: it has eight letters."""
+    start = text[:MOST_LOOKED_AT]
+    return len(_LETTER.findall(start)) + 2 * len(_IDEOGRAPH.findall(start)) >= LEAST_LETTERS
 
 
 def pairwise_iou(polygons: Sequence[Polygon]) -> np.ndarray:
@@ -181,9 +184,9 @@ def pairwise_iou(polygons: Sequence[Polygon]) -> np.ndarray:
     """
     shapes = outlines_of(polygons)
     iou = np.eye(len(shapes))
-    # Most pairs do not touch: ask the index which do, and compute only those.
-    i, j = STRtree(shapes).query(shapes, predicate="intersects")
-    shared = area(intersection(shapes[i], shapes[j]))
+    # Most pairs do not touch: ask the index which may, and compute only those.
+    i, j = STRtree(shapes).query(shapes)
+    shared = shared_area(shapes, i, j)
     iou[i, j] = shared / (area(shapes[i]) + area(shapes[j]) - shared)
     return iou
 

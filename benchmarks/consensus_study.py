@@ -1,6 +1,6 @@
 """Which way from people's drawings to consensus regions finds the true flaws, on simulated people with known truth.
 
-    python benchmarks/consensus_study.py [--edits N] [--seeds N] [--only methods|parameters|types|calibration]
+    python -m benchmarks.consensus_study [--edits N] [--seeds N] [--only methods|parameters|types|calibration]
 
 Peers: the union of everything, crowd-kit's majority of pixels, RASA and EM (all on pixels of a raster, each connected
 part a region), and a plain average linkage of outlines. `crowd-kit` comes with the extra `test`.
@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -77,7 +78,7 @@ def ours(campaign: Campaign) -> Agreement:
     )
 
 
-def chosen(found: Agreement, campaign: Campaign, least: float = 0.5) -> Regions:
+def chosen(found: Agreement, least: float = 0.5) -> Regions:
     keep = found.probability >= least
     return Regions(found.places.edit[keep], found.kind[keep], found.places.shapes[keep])
 
@@ -151,8 +152,8 @@ def measure(campaign: Campaign, regions: Regions) -> dict[str, float]:
             all_pixels += there.area + claimed.area - common
     total = len(truth.edit) + len(regions.edit)
     return {
-        "F1 at 0.5": 2 * ious[0.5] / total, "F1 at 0.3": 2 * ious[0.3] / total, "IoU of matched": float(np.mean(matched)),
-        "IoU of pixels": shared_pixels / all_pixels, "regions per flaw": len(regions.edit) / len(truth.edit),
+        "F1 at 0.5": 2 * ious[0.5] / total, "F1 at 0.3": 2 * ious[0.3] / total,
+        "IoU of matched": float(np.mean(matched)), "IoU of pixels": shared_pixels / all_pixels, "regions per flaw": len(regions.edit) / len(truth.edit),
     }  # fmt: skip
 
 
@@ -173,7 +174,7 @@ def methods_table(conditions: list[str], n_edits: int, seeds: int, each: int) ->
         for seed in range(seeds):
             campaign = campaign_of(condition, seed, n_edits, each)
             found = ours(campaign)
-            results = {**by_pixels(campaign), "plain linkage": plain(campaign), "ours": chosen(found, campaign)}
+            results = {**by_pixels(campaign), "plain linkage": plain(campaign), "ours": chosen(found)}
             for name, regions in results.items():
                 rows.setdefault(name, []).append(measure(campaign, regions))
         for name, values in rows.items():
@@ -193,12 +194,12 @@ def setting(module: ModuleType, **values: Any) -> Iterator[None]:
             setattr(module, name, value)
 
 
-def half(n_people: np.ndarray, in_pieces: np.ndarray) -> np.ndarray:
+def half(n_people: np.ndarray, _in_pieces: np.ndarray) -> np.ndarray:
     """Half of the people are enough: of two, either."""
     return (n_people + 1) // 2
 
 
-def more_than_half(n_people: np.ndarray, in_pieces: np.ndarray) -> np.ndarray:
+def more_than_half(n_people: np.ndarray, _in_pieces: np.ndarray) -> np.ndarray:
     """Also where somebody drew several pieces."""
     return n_people // 2 + 1
 
@@ -211,22 +212,26 @@ SETTINGS: list[tuple[str, list[tuple[ModuleType, str, Any]]]] = [
     ("kinds never joined", [(analysis.clusters, "SAME_PLACE", 2.0)]),
     ("half of the votes", [(analysis.agreed, "votes_needed", half)]),
     ("more than half of the votes", [(analysis.agreed, "votes_needed", more_than_half)]),
-    *((f"HARD_TO_SEE {v}", [(analysis.people_rates, "HARD_TO_SEE", v)]) for v in (0.2, 0.5, 0.999)),
-    *((f"COINCIDENCE {v}", [(analysis.people_rates, "COINCIDENCE", v)]) for v in (0.01, 0.1, 0.2)),
-    *((f"COVERED {v}", [(analysis.agreed, "COVERED", v)]) for v in (0.1, 0.5)),
+    *((f"HARD_TO_SEE {v}", [(analysis.people_rates, "HARD_TO_SEE", v)]) for v in (0.2, 0.4, 0.999)),
+    *((f"COINCIDENCE {v}", [(analysis.people_rates, "COINCIDENCE", v)]) for v in (0.003, 0.03, 0.1)),
+    *((f"PRIOR_FALSE {v}", [(analysis.people_rates, "PRIOR_FALSE", v)]) for v in (0.3, 1.2)),
+    *((f"PRIOR_HARD {v}", [(analysis.people_rates, "PRIOR_HARD", v)]) for v in (10.0, 40.0)),
 ]  # fmt: skip
 
 
 def parameters_table(conditions: list[str], n_edits: int, seeds: int, each: list[int]) -> Iterator[dict[str, Any]]:
     campaigns = [
-        campaign_of(condition, 100 + seed, n_edits, k) for condition in conditions for seed in range(seeds) for k in each
+        campaign_of(condition, 100 + seed, n_edits, k)
+        for condition in conditions
+        for seed in range(seeds)
+        for k in each
     ]
     for name, changes in SETTINGS:
         values = []
         for campaign in campaigns:
             with setting_all(changes):
                 found = ours(campaign)
-            values.append(measure(campaign, chosen(found, campaign)) | {"Brier": brier(campaign, found)})
+            values.append(measure(campaign, chosen(found)) | {"Brier": brier(campaign, found)})
         mean = pd.DataFrame(values).mean()
         yield {"setting": name} | {key: f"{mean[key]:.4f}" for key in mean.index}
 
@@ -251,12 +256,12 @@ def calibration_table(condition: str, n_edits: int, seeds: int, each: int) -> It
         support.append((found.support + 1) / (each + 3))
     p, y, by_support = np.concatenate(stated), np.concatenate(true), np.concatenate(support)
     edges = [0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.0001]
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         inside = (p >= low) & (p < high)
         if inside.any():
             yield {
-                "people": condition, "each": each, "stated": f"{low:g} to {min(high, 1):g}", "places": int(inside.sum()),
-                "mean stated": f"{p[inside].mean():.3f}", "truly flaws": f"{y[inside].mean():.3f}",
+                "people": condition, "each": each, "stated": f"{low:g} to {min(high, 1):g}",
+                "places": int(inside.sum()), "mean stated": f"{p[inside].mean():.3f}", "truly flaws": f"{y[inside].mean():.3f}",
             }  # fmt: skip
     yield {
         "people": condition, "each": each, "stated": "Brier: ours / by support alone", "places": len(p),
@@ -280,7 +285,8 @@ def types_table(conditions: list[str], n_edits: int, seeds: int, each: int) -> I
                 {"task": place, "worker": campaign.person[rows], "label": campaign.flaw_type[rows]}
             ).drop_duplicates()
             counts = votes.groupby(["task", "label"], as_index=False)["worker"].count()
-            most = counts.sort_values(["task", "worker", "label"], ascending=[True, False, True]).drop_duplicates("task")
+            counts = counts.sort_values(["task", "worker", "label"], ascending=[True, False, True])
+            most = counts.drop_duplicates("task")
             skene = DawidSkene(n_iter=50).fit_predict(votes)
             right["weighted vote"].append(float(np.mean(found.flaw_type[real] == truth)))
             right["plain vote"].append(float(np.mean(most.set_index("task")["label"].loc[real].to_numpy() == truth)))

@@ -25,6 +25,16 @@ def pairwise(shapes: list[shapely.Polygon]) -> np.ndarray:
     return iou
 
 
+def pairwise_by_union(shapes: list[shapely.Polygon]) -> np.ndarray:
+    """The same as the definition says it: intersection over union."""
+    iou = np.eye(len(shapes))
+    for i, left in enumerate(shapes):
+        for j in range(i + 1, len(shapes)):
+            right = shapes[j]
+            iou[i, j] = iou[j, i] = left.intersection(right).area / left.union(right).area
+    return iou
+
+
 def consensus(
     shapes: list[shapely.Polygon], people: list[int], kinds: list[int], iou: np.ndarray
 ) -> list[tuple[int, shapely.Geometry, int]]:

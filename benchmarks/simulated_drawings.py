@@ -8,11 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import shapely
 
-from editfhf.flaws import FLAW_TYPES, flaw_types_of
-from editfhf.schema import REGION_KINDS
-
-TYPES = {kind: flaw_types_of(kind) for kind in REGION_KINDS}
-
 
 @dataclass(frozen=True)
 class Hand:
@@ -66,7 +61,7 @@ class Truth:
 class Campaign:
     """What was drawn: a row for each drawing; `flaw` is the number of the flaw meant, -1 where there is none.
 
-    `inspected`: (edit, person), each pair once. `sides`: nothing is drawn to scale, coordinates are 0..1.
+    `inspected`: (edit, person), each pair once. Flaw types are positions in `editfhf.flaws.FLAW_TYPES`: ten of each kind.
     """
 
     truth: Truth
@@ -114,7 +109,7 @@ def make_campaign(
     rows, edits, people = [], [], []
     for edit in range(n_edits):
         flaws_here = range(first[edit], first[edit + 1])
-        pieces = {flaw: _pieces(truth.shapes[flaw], rng) for flaw in flaws_here}
+        pieces = {flaw: _pieces(truth.shapes[flaw]) for flaw in flaws_here}
         lures = [(_blob(rng), int(rng.integers(2))) for _ in range(rng.poisson(0.5))]
         lure_types = [int(rng.integers(10)) for _ in lures]
         for person in rng.choice(len(hands), each, replace=False):
@@ -165,7 +160,7 @@ def _hand_with_fingers(rng: np.random.Generator) -> shapely.Polygon:
     return _inside(shapely.union_all([*strips, shapely.box(x, y, x + 0.14, y + 0.02)]))
 
 
-def _pieces(shape: shapely.Polygon, rng: np.random.Generator) -> list[shapely.Polygon]:
+def _pieces(shape: shapely.Polygon) -> list[shapely.Polygon]:
     """What somebody may draw apart: the strips of a hand; anything else is one piece."""
     left, top, right, bottom = shape.bounds
     upper = shape.intersection(shapely.box(left, top + 0.021, right, bottom))
@@ -197,6 +192,3 @@ def _call(hand: Hand, kind: int, flaw_type: int, rng: np.random.Generator) -> tu
     if rng.random() < hand.confusion:
         return kind, 10 * kind + int(rng.integers(10))
     return kind, 10 * kind + flaw_type % 10
-
-
-assert len(FLAW_TYPES) == 20

@@ -81,9 +81,7 @@ def test_a_pixel_belongs_to_the_consensus_when_half_of_the_people_marked_it():
         region("c", box(0.2, 0.2, 0.6, 0.5)),
     ]
     (found,) = find_consensus(rows, 3, WIDTH, HEIGHT).regions
-    assert to_shape(found["polygon"]).bounds == pytest.approx(
-        (0.2, 0.2, 0.5, 0.5), abs=2 / 256 * WIDTH / HEIGHT
-    )
+    assert to_shape(found["polygon"]).bounds == pytest.approx((0.2, 0.2, 0.5, 0.5), abs=2 / 256 * WIDTH / HEIGHT)
     assert found["support"] == 3
 
 
