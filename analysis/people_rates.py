@@ -1,8 +1,8 @@
 """How much of what is there each person marks, how often where nothing is, and so how likely each cluster is a flaw.
 
 A model of capture and recapture with false alarms, fitted by expectation–maximisation over a whole campaign. An edit
-has a number of flaws (Poisson): some that anybody may see, and some that everybody tends to miss, each marked by person p
-with the rate s_p or HARD_TO_SEE · s_p. Person p also marks, λ_p times an edit (Poisson), a place where nothing is, and
+has a number of flaws (Poisson): some that anybody may see, and some that everybody tends to miss, each marked by person
+p with the rate s_p or HARD_TO_SEE · s_p. Person p also marks, λ_p times an edit (Poisson), a place where nothing is, and
 another person joins there with the chance COINCIDENCE. That nobody marked a flaw is part of the model: what is never
 seen is in no table, and counts among everybody's misses.
 
@@ -20,7 +20,7 @@ COINCIDENCE = 0.01  # that another person marks a place where nothing is
 # Priors, as that many flaws or edits seen before: rates of somebody new, and what little data cannot move far.
 PRIOR_SEEN, PRIOR_MISSED = 3.0, 2.0
 PRIOR_FALSE, PRIOR_EDITS = 0.6, 3.0  # false alarms, in so many edits
-PRIOR_FLAWS, PRIOR_HARD, PRIOR_FLAW_EDITS = 40.0, 20.0, 10.0  # flaws that anybody may see, hard ones; edits
+PRIOR_FLAWS, PRIOR_HARD, PRIOR_FLAW_EDITS = 40.0, 30.0, 10.0  # flaws that anybody may see, hard ones; edits
 ITERATIONS, SETTLED = 200, 1e-4
 _LEAST, _MOST = 0.02, 0.98
 

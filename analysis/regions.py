@@ -171,6 +171,8 @@ def region_rows(found: Agreement, chosen: Sequence[int], row_of: Any) -> list[di
 def is_worth_reading(text: str) -> bool:
     """Whether a reason says more than the flaw type that was chosen: it has eight letters."""
     start = text[:MOST_LOOKED_AT]
+    if len(bare := start.replace(" ", "")) >= LEAST_LETTERS and bare.isascii() and bare.isalpha():
+        return True  # nearly all of them, without a search
     return len(_LETTER.findall(start)) + 2 * len(_IDEOGRAPH.findall(start)) >= LEAST_LETTERS
 
 
@@ -219,11 +221,9 @@ def _vote(place: np.ndarray, person: np.ndarray, choice: np.ndarray, weight: np.
 
 def _best(places: Places, row: np.ndarray, fits: np.ndarray, worth: np.ndarray, n_places: int) -> np.ndarray:
     """Of each place the row of the drawing nearest to it that fits, a text worth reading before any other; -1: none."""
-    table = pd.DataFrame(
-        {"place": places.place, "row": row, "worth": worth, "nearness": places.nearness.round(9), "mark": places.mark}
-    )[fits]
-    table = table.sort_values(["place", "worth", "nearness", "mark"], ascending=[True, False, False, True])
-    best = table.drop_duplicates("place")
+    order = np.lexsort((places.mark, -places.nearness.round(9), ~worth, places.place))
+    order = order[fits[order]]
+    filled, first = np.unique(places.place[order], return_index=True)
     result = np.full(n_places, -1)
-    result[best["place"].to_numpy(int)] = best["row"].to_numpy(int)
+    result[filled] = row[order[first]]
     return result

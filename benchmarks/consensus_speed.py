@@ -63,8 +63,8 @@ def main() -> None:
                  "ratio": f"{peer / ours:.1f}"}
             )  # fmt: skip
     console.say(
-        f"{n_edits} edits, {len(marks)} polygons, {touching} pairs that touch, {len(found.kind)} regions; peak memory + "
-        f"{ours_mib:.0f} MiB; the loop did {n_loop} edits, {n_drawn} polygons, {n_regions} regions"
+        f"{n_edits} edits, {len(marks)} polygons, {touching} pairs that touch, {len(found.kind)} regions; "
+        f"peak memory + {ours_mib:.0f} MiB; the loop did {n_loop} edits, {n_drawn} polygons, {n_regions} regions"
     )
     console.show(rows)
 

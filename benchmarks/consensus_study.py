@@ -153,7 +153,8 @@ def measure(campaign: Campaign, regions: Regions) -> dict[str, float]:
     total = len(truth.edit) + len(regions.edit)
     return {
         "F1 at 0.5": 2 * ious[0.5] / total, "F1 at 0.3": 2 * ious[0.3] / total,
-        "IoU of matched": float(np.mean(matched)), "IoU of pixels": shared_pixels / all_pixels, "regions per flaw": len(regions.edit) / len(truth.edit),
+        "IoU of matched": float(np.mean(matched)), "IoU of pixels": shared_pixels / all_pixels,
+        "regions per flaw": len(regions.edit) / len(truth.edit),
     }  # fmt: skip
 
 
@@ -215,7 +216,7 @@ SETTINGS: list[tuple[str, list[tuple[ModuleType, str, Any]]]] = [
     *((f"HARD_TO_SEE {v}", [(analysis.people_rates, "HARD_TO_SEE", v)]) for v in (0.2, 0.4, 0.999)),
     *((f"COINCIDENCE {v}", [(analysis.people_rates, "COINCIDENCE", v)]) for v in (0.003, 0.03, 0.1)),
     *((f"PRIOR_FALSE {v}", [(analysis.people_rates, "PRIOR_FALSE", v)]) for v in (0.3, 1.2)),
-    *((f"PRIOR_HARD {v}", [(analysis.people_rates, "PRIOR_HARD", v)]) for v in (10.0, 40.0)),
+    *((f"PRIOR_HARD {v}", [(analysis.people_rates, "PRIOR_HARD", v)]) for v in (15.0, 60.0)),
 ]  # fmt: skip
 
 
@@ -261,7 +262,8 @@ def calibration_table(condition: str, n_edits: int, seeds: int, each: int) -> It
         if inside.any():
             yield {
                 "people": condition, "each": each, "stated": f"{low:g} to {min(high, 1):g}",
-                "places": int(inside.sum()), "mean stated": f"{p[inside].mean():.3f}", "truly flaws": f"{y[inside].mean():.3f}",
+                "places": int(inside.sum()), "mean stated": f"{p[inside].mean():.3f}",
+                "truly flaws": f"{y[inside].mean():.3f}",
             }  # fmt: skip
     yield {
         "people": condition, "each": each, "stated": "Brier: ours / by support alone", "places": len(p),

@@ -61,7 +61,7 @@ class Truth:
 class Campaign:
     """What was drawn: a row for each drawing; `flaw` is the number of the flaw meant, -1 where there is none.
 
-    `inspected`: (edit, person), each pair once. Flaw types are positions in `editfhf.flaws.FLAW_TYPES`: ten of each kind.
+    `inspected`: (edit, person), each pair once. Flaw types are positions in `editfhf.flaws.FLAW_TYPES`, ten of a kind.
     """
 
     truth: Truth
