@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from analysis.maps import mark_map
 from analysis.marks import Marks, outlines
 from analysis.regions import Agreement, Consensus, agree, region_rows
+from analysis.second_looks import after_verdicts
 from editfhf.schema import REGION_KINDS, REGION_TYPES
 
 INSPECTED = ("answered", "no_flaw")  # the other outcomes say that nobody looked for flaws
@@ -96,6 +97,35 @@ class Drawings:
         marks = Marks.of(self._edit_of_row, self._person_of_row, columns, outlines(table["polygon"]))
         has_source = pc.greater(pc.list_value_length(table["source_polygon"]).fill_null(0), 0).to_pylist()
         return agree(marks, self._inspected, len(self._people), len(self._edits), columns["description"], has_source)
+
+    def second_looks(self, verdicts: pa.Table) -> pd.DataFrame:
+        """What the verdicts on single drawings make of the places that these are in.
+
+        Args:
+            verdicts: the table `verdicts`, in any order. Those on drawings that are not here, of people who were set
+                aside, and those that judge nothing are left out.
+
+        Returns:
+            columns edit_id, region_id (of a drawing there that was verified), and those of `after_verdicts`.
+        """
+        found = self.agreement
+        rows = verdicts.select(["region_id", "annotator", "verdict", "screened"]).to_pandas()
+        rows = rows[rows["verdict"].isin(["flaw", "no_flaw"]) & ~rows["screened"].astype(bool)]
+        # A drawing may stand behind several parts: its verdicts are on the one nearest to it.
+        order = np.lexsort((found.places.place, -found.places.nearness, found.mark_rows))
+        drawn, first = np.unique(found.mark_rows[order], return_index=True)
+        names = pd.Index(self._regions["region_id"].to_pylist()).take(drawn)
+        place_of = pd.Series(found.places.place[order][first], index=names)
+        place_of = place_of[~place_of.index.duplicated()]
+        rows = rows[rows["region_id"].isin(place_of.index)].sort_values(["region_id", "annotator"])
+        places = place_of.loc[rows["region_id"]].to_numpy(int)
+        people = self._people.get_indexer(rows["annotator"])
+        table = after_verdicts(found, places, people, rows["verdict"].eq("flaw").to_numpy(bool))
+        region_of = pd.Series(rows["region_id"].to_numpy(), index=places)
+        region_of = region_of[~region_of.index.duplicated()]
+        table.insert(0, "edit_id", self._edits.take(found.places.edit[table["place"].to_numpy(int)]))
+        table.insert(1, "region_id", region_of.loc[table["place"].to_numpy(int)].to_numpy(object))
+        return table.drop(columns="place")
 
     def _edit(self, edit_id: str) -> int | None:
         place = int(self._edits.get_indexer([edit_id])[0]) if len(self._edits) else -1

@@ -1,10 +1,10 @@
 """How much of what is there each person marks, how often where nothing is, and so how likely each cluster is a flaw.
 
 A model of capture and recapture with false alarms, fitted by expectation–maximisation over a whole campaign. An edit
-has a number of flaws (Poisson): some that anybody may see, and some that everybody tends to miss, each marked by person
-p with the rate s_p or HARD_TO_SEE · s_p. Person p also marks, λ_p times an edit (Poisson), a place where nothing is, and
-another person joins there with the chance COINCIDENCE. That nobody marked a flaw is part of the model: what is never
-seen is in no table, and counts among everybody's misses.
+has a number of flaws (Poisson): some that anybody may see, and some that everybody tends to miss; person p marks them
+with the rates s_p and HARD_TO_SEE · s_p. Person p also marks, λ_p times an edit (Poisson), a place where nothing is,
+and another person joins there with the chance COINCIDENCE. That nobody marked a flaw is part of the model: what is
+never seen is in no table, and counts among everybody's misses.
 
 Source: Dawid and Skene, Applied Statistics 28, 1979, for rates of people from agreement alone; Chao, Statistics in
 Medicine 20, 2001, for capture–recapture with several lists.

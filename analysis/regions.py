@@ -211,7 +211,7 @@ def _vote(place: np.ndarray, person: np.ndarray, choice: np.ndarray, weight: np.
     """The choice of most in each place. A person has one vote for each choice made, however many drawings say so."""
     votes = pd.DataFrame({"place": place, "person": person, "choice": choice}).drop_duplicates()
     votes["weight"] = weight[votes["person"]]
-    totals = votes.groupby(["place", "choice"], as_index=False)["weight"].sum()
+    totals = votes.groupby(["place", "choice"])["weight"].sum().reset_index()
     totals["weight"] = totals["weight"].round(9)
     best = totals.sort_values(["place", "weight", "choice"], ascending=[True, False, True]).drop_duplicates("place")
     result = np.zeros(n_places, int)

@@ -68,6 +68,7 @@ def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
         )
         consensus = _store_consensus(workspace, edits, drawings, track)
         workspace.write_table("consensus", consensus)
+        _store_second_looks(workspace, drawings)
         for column in ("source_id", "model", "task"):
             scores[column] = [getattr(edits[edit_id], column) for edit_id in scores["edit_id"]]
         roots = {source.source_id: source.root_id for source in workspace.sources()}
@@ -107,6 +108,17 @@ def _store_consensus(
         if path.name not in written:
             path.unlink()
     return rows
+
+
+def _store_second_looks(workspace: Workspace, drawings: Drawings) -> None:
+    """What verdicts say, beside the consensus: they are in no dataset, and so nothing that is may rest on them."""
+    path = workspace.analysis_dir / "second_looks.csv"
+    verdicts = workspace.read_table("verdicts")
+    if not verdicts.num_rows:
+        path.unlink(missing_ok=True)
+        return
+    with whole_file(path) as temporary:
+        drawings.second_looks(verdicts).to_csv(temporary, index=False, float_format="%.4f")
 
 
 def _board(scores: pd.DataFrame) -> pd.DataFrame:

@@ -253,3 +253,50 @@ def test_a_dataset_of_people_who_disagree_is_valid(tmp_path):
     build_dataset(workspace, tmp_path / "dataset")
     failures = {result.name: result.failures for result in validate_dataset(tmp_path / "dataset") if not result.passed}
     assert failures == {}
+
+
+def verdict(region_id, person, said, screened=False):
+    return {
+        "region_id": region_id, "edit_id": "", "annotator": person, "annotator_kind": "human", "verdict": said,
+        "flaw_type": "", "lead_time_s": 1.0, "submitted_at": "", "screened": screened,
+    }  # fmt: skip
+
+
+def test_a_second_look_that_sees_a_flaw_makes_it_likelier_and_one_that_sees_none_less_likely():
+    campaign = make_campaign(9, 30, 3, ["careful"] * 8)
+    answers, regions = tables_of(campaign)
+    drawings = Drawings(answers, regions)
+    lone = {  # drawings that nobody else shares
+        regions["region_id"][int(row)].as_py()
+        for edit in range(30)
+        for row in np.flatnonzero(campaign.edit == edit)
+        if not any(
+            campaign.person[other] != campaign.person[row] and campaign.shapes[other].intersects(campaign.shapes[row])
+            for other in np.flatnonzero(campaign.edit == edit)
+        )
+    }
+    yes, no, nothing = sorted(lone)[:3]
+    rows = [verdict(yes, "p00", "flaw"), verdict(no, "p01", "no_flaw"), verdict(no, "new", "no_flaw")]
+    rows += [verdict(nothing, "p00", "cannot_judge"), verdict(nothing, "p01", "no_flaw", screened=True)]
+    rows += [verdict("gone", "p00", "flaw")]
+    table = drawings.second_looks(to_table("verdicts", rows)).set_index("region_id")
+    assert sorted(table.index) == sorted([yes, no])
+    assert table.loc[yes, "after"] > table.loc[yes, "probability"]
+    assert table.loc[no, "after"] < table.loc[no, "probability"] / 2
+    assert (table.loc[no, "flaw"], table.loc[no, "no_flaw"]) == (0, 2)
+    assert drawings.second_looks(to_table("verdicts", [])).empty
+
+
+def test_second_looks_of_known_truth_are_better_than_none():
+    campaign = make_campaign(10, 60, 3, ["careful"] * 6 + ["alarmed"] * 6)
+    answers, regions = tables_of(campaign)
+    drawings = Drawings(answers, regions)
+    rng = np.random.default_rng(0)
+    rows = []
+    for row, flaw in enumerate(campaign.flaw):
+        for person in rng.choice(12, 2, replace=False):
+            said = "flaw" if rng.random() < (0.85 if flaw >= 0 else 0.1) else "no_flaw"
+            rows.append(verdict(regions["region_id"][row].as_py(), f"p{person:02d}", said))
+    table = drawings.second_looks(to_table("verdicts", rows))
+    true = pd.Series(campaign.flaw >= 0, index=regions["region_id"].to_pylist()).loc[table["region_id"]].to_numpy()
+    assert np.mean((table["after"] - true) ** 2) < 0.6 * np.mean((table["probability"] - true) ** 2)
