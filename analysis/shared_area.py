@@ -73,7 +73,8 @@ def _edges(shapes: np.ndarray, length: int) -> np.ndarray:
     column = np.arange(len(owner)) - start[owner]
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(dx == 0, 0.0, dy / np.where(dx == 0, 1.0, dx))
-    turn = np.where(shapely.is_ccw(shapely.get_exterior_ring(shapes)), 1.0, -1.0)
+    twice = np.bincount(owner, (x[:-1] * y[1:] - x[1:] * y[:-1])[inside], len(shapes))
+    turn = np.where(twice > 0, 1.0, -1.0)  # against the clock, or with it
     first, last = np.minimum(x[:-1], x[1:])[inside], np.maximum(x[:-1], x[1:])[inside]
     table = np.zeros((5, len(shapes), length))
     columns = (first, last, slope, y[:-1][inside] - slope * x[:-1][inside], np.sign(dx) * turn[owner])

@@ -12,10 +12,12 @@ import argparse
 import resource
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from analysis.agreed import CHUNK_EDITS
 from analysis.clusters import Overlaps
 from analysis.marks import Marks
 from analysis.regions import agree
@@ -42,7 +44,9 @@ def main() -> None:
     n_edits = campaign.n_edits * repeats
     before = peak()
     begin = time.process_time()
-    touching = len(Overlaps.of(marks).left)
+    # In chunks, as consensus does it.
+    bounds = np.searchsorted(marks.edit, [*range(0, n_edits, CHUNK_EDITS), n_edits])
+    touching = sum(len(Overlaps.of(marks.take(slice(*ends))).left) for ends in pairwise(bounds))
     pairs_s = time.process_time() - begin
     begin = time.process_time()
     found = agree(marks, inspected, campaign.n_people, n_edits, texts, np.zeros(len(marks), bool))
@@ -51,9 +55,9 @@ def main() -> None:
     n_loop = min(options.loop_edits or n_edits, n_edits)
     factor = n_edits / n_loop
     rows: list[dict[str, Any]] = []
-    for name, pairwise in (("intersection and union", plain_consensus.pairwise_by_union),
+    for name, of_pairs in (("intersection and union", plain_consensus.pairwise_by_union),
                            ("intersection alone", plain_consensus.pairwise)):  # fmt: skip
-        loop_pairs_s, loop_rest_s, n_drawn, n_regions = loop(marks, n_loop, pairwise)
+        loop_pairs_s, loop_rest_s, n_drawn, n_regions = loop(marks, n_loop, of_pairs)
         for what, ours, peer in (
             ("pairwise IoU", pairs_s, loop_pairs_s * factor),
             ("pairwise IoU and consensus", ours_s, (loop_pairs_s + loop_rest_s) * factor),
@@ -87,7 +91,7 @@ def marks_of(campaign: Campaign, repeats: int) -> tuple[Marks, tuple[np.ndarray,
     return marks, inspected, columns["description"]
 
 
-def loop(marks: Marks, n_edits: int, pairwise: Callable[[list[Any]], np.ndarray]) -> tuple[float, float, int, int]:
+def loop(marks: Marks, n_edits: int, of_pairs: Callable[[list[Any]], np.ndarray]) -> tuple[float, float, int, int]:
     """Seconds for the pairs, seconds for the rest, polygons, regions."""
     pairs_s = rest_s = 0.0
     n_drawn = n_regions = 0
@@ -96,7 +100,7 @@ def loop(marks: Marks, n_edits: int, pairwise: Callable[[list[Any]], np.ndarray]
         rows = slice(starts[edit], starts[edit + 1])
         shapes, people, kinds = list(marks.shapes[rows]), marks.person[rows].tolist(), marks.kind[rows].tolist()
         begin = time.process_time()
-        iou = pairwise(shapes)
+        iou = of_pairs(shapes)
         middle = time.process_time()
         n_regions += len(plain_consensus.consensus(shapes, people, kinds, iou)) if shapes else 0
         pairs_s, rest_s = pairs_s + middle - begin, rest_s + time.process_time() - middle

@@ -212,7 +212,7 @@ def test_of_one_edit_nothing_is_known_of_anybody():
 
 @pytest.fixture(scope="module")
 def studied():
-    campaign = campaign_of("mixed", 1, 80, 3)
+    campaign = campaign_of("mixed", 1, 60, 5)
     return campaign, ours(campaign)
 
 
