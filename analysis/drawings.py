@@ -37,7 +37,7 @@ class Drawings:
         looked = pc.and_(
             pc.is_in(table["outcome"], pa.array(INSPECTED)), pc.is_in(table["project_type"], pa.array(REGION_TYPES))
         )
-        table = table.filter(pc.and_(looked, pc.invert(table["screened"])))
+        table = table.filter(pc.and_(looked, pc.invert(pc.fill_null(table["screened"], False))))
         pairs = table.select(["edit_id", "annotator"]).to_pandas().drop_duplicates()
         self._edits = pd.Index(np.unique(pairs["edit_id"].to_numpy(object)))
         self._people = pd.Index(np.unique(pairs["annotator"].to_numpy(object)))

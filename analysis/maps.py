@@ -40,7 +40,9 @@ def mark_map(
     reach = int(np.ceil(4 * sigma)) + 2
     top, left = max(0, top - reach), max(0, left - reach)
     bottom, right = min(height, bottom + reach), min(width, right + reach)
-    share = np.ascontiguousarray(marks[top:bottom, left:right] / total)
+    share = (marks[top:bottom, left:right] / total).astype(
+        np.float32
+    )  # half the time, and far finer than a step of 255
     smooth = cv2.GaussianBlur(share, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
     result = np.zeros((height, width), np.uint8)
     result[top:bottom, left:right] = np.clip(np.round(smooth * 255), 0, 255).astype(np.uint8)

@@ -39,7 +39,9 @@ class Marks:
     row: np.ndarray
 
     @classmethod
-    def of(cls, edit: np.ndarray, person: np.ndarray, columns: Mapping[str, Sequence[Any]], shapes: np.ndarray) -> Any:
+    def of(
+        cls, edit: np.ndarray, person: np.ndarray, columns: Mapping[str, Sequence[Any]], shapes: np.ndarray
+    ) -> "Marks":
         """From columns in any order.
 
         Args:

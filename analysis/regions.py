@@ -5,7 +5,7 @@ the people behind them are (`analysis.people_rates`); the maps come from the sam
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,7 +133,9 @@ def find_consensus(regions: Sequence[Mapping[str, Any]], n_inspected: int, width
     return Consensus(rows, maps)
 
 
-def region_rows(found: Agreement, chosen: Sequence[int], row_of: Any) -> list[dict[str, Any]]:
+def region_rows(
+    found: Agreement, chosen: Sequence[int], row_of: Callable[[int], Mapping[str, Any]]
+) -> list[dict[str, Any]]:
     """Rows of the table `consensus`, without edit_id, the most probable first.
 
     Args:

@@ -1,6 +1,6 @@
 """Which way from people's drawings to consensus regions finds the true flaws, on simulated people with known truth.
 
-    python -m benchmarks.consensus_study [--edits N] [--seeds N] [--only methods|parameters|types|calibration]
+    python benchmarks/consensus_study.py [--edits N] [--seeds N] [--only methods|parameters|types|calibration]
 
 Peers: the union of everything, crowd-kit's majority of pixels, RASA and EM (all on pixels of a raster, each connected
 part a region), and a plain average linkage of outlines. `crowd-kit` comes with the extra `test`.
