@@ -1,6 +1,6 @@
 """Which way from people's drawings to consensus regions finds the true flaws, on simulated people with known truth.
 
-    python benchmarks/consensus_study.py [--edits N] [--seeds N] [--only methods|parameters|types|calibration]
+    python benchmarks/consensus_study.py [--edits N] [--seeds N] [--only methods|parameters|types|maps|calibration]
 
 Peers: the union of everything, crowd-kit's majority of pixels, RASA and EM (all on pixels of a raster, each connected
 part a region), and a plain average linkage of outlines. `crowd-kit` comes with the extra `test`.
@@ -296,6 +296,52 @@ def types_table(conditions: list[str], n_edits: int, seeds: int, each: int) -> I
         yield {"people": condition, "each": each} | {name: f"{np.mean(values):.3f}" for name, values in right.items()}
 
 
+def maps_table(conditions: list[str], n_edits: int, seeds: int, each: int) -> Iterator[dict[str, Any]]:
+    """The share of people who marked a pixel against the truth, everybody alike and weighted by reliability.
+
+    CC: correlation over all pixels; IoU of the pixels above a share, the best of nine shares.
+    """
+    for condition in conditions:
+        rows: dict[str, list[tuple[float, float]]] = {"alike": [], "weighted": []}
+        for seed in range(seeds):
+            campaign = campaign_of(condition, 400 + seed, n_edits, each)
+            weights = ours(campaign).rates.weight
+            for name, weight in (("alike", np.ones_like(weights)), ("weighted", weights)):
+                shares, truths = zip(*_shares(campaign, weight), strict=True)
+                share, truth = np.array(shares).ravel(), np.array(truths).ravel()
+                ious = [
+                    (truth & (share >= least)).sum() / (truth | (share >= least)).sum()
+                    for least in np.arange(0.1, 1, 0.1)
+                ]
+                rows[name].append((float(np.corrcoef(share, truth)[0, 1]), float(max(ious))))
+        row: dict[str, Any] = {"people": condition, "each": each}
+        for name, values in rows.items():
+            cc, iou = np.mean(values, axis=0)
+            row |= {f"CC {name}": f"{cc:.3f}", f"IoU {name}": f"{iou:.3f}"}
+        yield row
+
+
+def _shares(campaign: Campaign, weight: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each edit and kind the weighted share of its people who marked each pixel, and the true pixels."""
+    inspectors = pd.Series(campaign.inspected[1]).groupby(campaign.inspected[0]).agg(list)
+    side = RASTER // 2
+    for edit in range(campaign.n_edits):
+        for kind in (0, 1):
+            share = np.zeros((side, side))
+            for person in inspectors[edit]:
+                own = (campaign.edit == edit) & (campaign.kind == kind) & (campaign.person == person)
+                share += weight[person] * _mask(campaign.shapes[own], side)
+            real = (campaign.truth.edit == edit) & (campaign.truth.kind == kind)
+            yield share / weight[inspectors[edit]].sum(), _mask(campaign.truth.shapes[real], side)
+
+
+def _mask(shapes: np.ndarray, side: int) -> np.ndarray:
+    mask = np.zeros((side, side), bool)
+    for shape in shapes:
+        mask |= rasterise(from_shape(shape), side, side)
+    return mask
+
+
 def _regions(rows: list[tuple[int, int, shapely.Geometry]]) -> Regions:
     shapes = np.array([shape for *_, shape in rows] or [], object)
     return Regions(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]), shapes)
@@ -307,7 +353,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--each", type=int, nargs="+", default=[3, 5])
     parser.add_argument("--people", nargs="+", default=list(CONDITIONS), help="which mixes of people")
-    parser.add_argument("--only", choices=["methods", "parameters", "types", "calibration"])
+    parser.add_argument("--only", choices=["methods", "parameters", "types", "calibration", "maps"])
     options = parser.parse_args()
     common = options.people, options.edits, options.seeds
     if options.only in (None, "methods"):
@@ -316,6 +362,8 @@ def main() -> None:
         console.show(list(parameters_table(*common, options.each)))
     if options.only in (None, "types"):
         console.show([row for k in options.each for row in types_table(*common, k)])
+    if options.only in (None, "maps"):
+        console.show([row for k in options.each for row in maps_table(*common, k)])
     if options.only in (None, "calibration"):
         for k in options.each:
             for condition in options.people:
