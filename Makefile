@@ -53,7 +53,7 @@ style: install
 	$(BIN)/ruff format .
 
 bench: install
-	@for script in flop_counts runner_overhead ledger_scale kill_nine; do \
+	@for script in flop_counts runner_overhead ledger_scale kill_nine consensus_speed consensus_study; do \
 	    echo "== $$script"; $(BIN)/python benchmarks/$$script.py || exit 1; done
 	@echo "== refiner_figures (two hours; may be stopped and run again)"
 	@$(BIN)/python benchmarks/refiner_figures.py bench

@@ -16,7 +16,8 @@ from markupsafe import Markup
 from PIL import Image
 
 from analysis import figures
-from analysis.regions import PRIOR_MARKED, PRIOR_NOT_MARKED, SAME_REGION_IOU, SMOOTHING_SHARE
+from analysis.clusters import SAME_REGION
+from analysis.maps import SMOOTHING_SHARE
 from analysis.study import Study, board_records
 from editfhf.errors import BadInput, first_line
 from editfhf.files import whole_file
@@ -27,10 +28,7 @@ GALLERY_SIDE = 480  # pixels of the longer side: the page stays a few megabytes 
 GALLERY_EACH = 8  # edits in each of worst, best, most disputed
 REASONS_SHOWN = 8
 # What the page says about how the numbers were made: the very constants that made them.
-METHOD = {
-    "iou": SAME_REGION_IOU, "marked": PRIOR_MARKED, "all": PRIOR_MARKED + PRIOR_NOT_MARKED,
-    "smoothing": 100 * SMOOTHING_SHARE,
-}  # fmt: skip
+METHOD = {"similarity": SAME_REGION, "smoothing": 100 * SMOOTHING_SHARE}
 PLOTS = ("leaderboard", "heat_map", "distributions", "flaw_types")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from analysis.drawings import Drawings
@@ -60,9 +61,15 @@ def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
         # Before the estimate: what a person said of other edits would move the scores of these.
         scores = mos_by_dimension(ratings[ratings["edit_id"].isin(set(edits))])
         workspace.write_table("mos", pa.Table.from_pandas(scores, preserve_index=False).cast(TABLES["mos"]))
-        drawings = Drawings(answers, workspace.read_table("regions"))
+        # As in the dataset, where only edits with an image are: people's rates come from all that is in these tables.
+        known = pa.array(list(edits), pa.string())
+        regions = workspace.read_table("regions")
+        drawings = Drawings(
+            *(table.filter(pc.is_in(table["edit_id"], value_set=known)) for table in (answers, regions))
+        )
         consensus = _store_consensus(workspace, edits, drawings, track)
         workspace.write_table("consensus", consensus)
+        _store_second_looks(workspace, drawings)
         for column in ("source_id", "model", "task"):
             scores[column] = [getattr(edits[edit_id], column) for edit_id in scores["edit_id"]]
         roots = {source.source_id: source.root_id for source in workspace.sources()}
@@ -102,6 +109,17 @@ def _store_consensus(
         if path.name not in written:
             path.unlink()
     return rows
+
+
+def _store_second_looks(workspace: Workspace, drawings: Drawings) -> None:
+    """What verdicts say, beside the consensus: they are in no dataset, and so nothing that is may rest on them."""
+    path = workspace.analysis_dir / "second_looks.csv"
+    verdicts = workspace.read_table("verdicts")
+    if not verdicts.num_rows:
+        path.unlink(missing_ok=True)
+        return
+    with whole_file(path) as temporary:
+        drawings.second_looks(verdicts).to_csv(temporary, index=False, float_format="%.4f")
 
 
 def _board(scores: pd.DataFrame) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from analysis.regions import SMOOTHING_SHARE
+from analysis.maps import SMOOTHING_SHARE
 from editfhf.flaws import flaw_types_of
 from editfhf.schema import REGION_KINDS
 from generators.base import EditModel

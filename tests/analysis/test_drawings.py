@@ -9,8 +9,9 @@ import pytest
 from analysis.checks import check_consensus
 from analysis.drawings import Drawings
 from analysis.leaderboard import leaderboard
+from analysis.maps import SMOOTHING_SHARE, mark_map
 from analysis.mos import estimate_mos, mos_by_dimension
-from analysis.regions import SMOOTHING_SHARE, find_consensus, mark_map
+from analysis.regions import find_consensus
 from analysis.report import write_report
 from analysis.study import analyze_workspace, board_records, model_rows
 from editfhf.cli import run
