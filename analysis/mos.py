@@ -147,7 +147,7 @@ def _stimuli(opinions: Opinions, fit: Fit) -> tuple[pd.DataFrame, np.ndarray]:
         std = np.sqrt(about_mean / np.where(n > 1, n - 1, np.nan))
         # Annex E of P.910 takes the deviation with N, BT.500 and P.913 with N − 1.
         standard = Z_STANDARD * (std if fit.inconsistency is None else np.sqrt(about_mean / n)) / np.sqrt(n)
-        if fit.standard_error is None:
+        if fit.standard_error is None or fit.freedom is None:
             ci95 = half_width(std, n)
         else:
             ci95 = student_quantile(fit.freedom) * fit.standard_error
