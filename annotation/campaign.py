@@ -1,7 +1,7 @@
 """The campaign on the server: a project for each person and kind of screen, a task for each item, and no task twice."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from annotation.published import PublishedImages
 from annotation.roster import Roster
 from annotation.server import find_server
 from annotation.shown import Shown
+from annotation.taxonomy import require_mapped
 from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew
 from editfhf.config import CONFIG_NAME
 from editfhf.errors import BadInput
@@ -83,10 +84,20 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
     own = find_server(workspace)
     elsewhere = client.is_remote and (own is None or own.url != client.url)
     remote.settle(workspace, client.url if elsewhere else None, bool(projects.known))
+    of_each_screen = {place.project_type: project for place, project in projects.known.items()}
+    require_mapped(workspace, (client.project_state(one)["label_config"] for one in of_each_screen.values()))
     people = {roster.pseudonym(member): member.number for member in roster.active}
     there = {place: heal(client, project) for place, project in projects.known.items()}
     table = read_assignments(workspace)
     answered = {item_of(task) for tasks in there.values() for task in tasks if task.answers}
+    # Whoever has begun finishes; of who left or is set aside the draft stays, too, but nobody waits for it.
+    finishing = {member.number for member in roster.members if member.state in ("active", "paused")} | {EVERYBODY}
+    taken = answered | {
+        item_of(task)
+        for place, tasks in there.items()
+        if place.number in finishing
+        for task in _begun(client, projects.known[place], tasks)
+    }
     offers = Offers(workspace, edits)
     notes: list[str] = []
     rows: list[Assignment] = [row for row in table if row.project_type not in workspace.config.annotation.screens]
@@ -97,18 +108,18 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
         offer = offers.of(project_type, (row.edit_id for row in of_type), bool(roster.members))
         notes += [offer.lacking] if offer.lacking else []
         if roster.members:
-            done = done_pairs(workspace, client, of_type, answered, there, project_type, roster)
+            done = done_pairs(workspace, client, of_type, taken, there, project_type, roster)
             checks = _checks(workspace, edits, most_checks(len(offer.things), len(people), design), design)
             ids = [one.check_id for one in checks]
-            rows += renew(of_type, offer.things, list(people), done, answered, ids, design, offer.barred)
+            rows += renew(of_type, offer.things, list(people), done, taken, ids, design, offer.barred)
         else:
-            rows += for_everybody(of_type, offer.things, answered, design)
+            rows += for_everybody(of_type, offer.things, taken, design)
     if notes and not rows and not table:
         raise BadInput(notes[0])
     # Before the tasks: a task on the server whose item nobody knows would be nobody's.
     workspace.write_table("assignments", rows)
     counts, tasks, kept = _make_tasks(workspace, client, projects, people, there, rows, offers)
-    if kept:  # answered while this push was at work: theirs stay
+    if kept := kept - {row.item_id for row in rows}:
         workspace.write_table("assignments", [*rows, *(row for row in table if row.item_id in kept)])
     if roster.members:
         admit(workspace, client, projects, tasks)
@@ -217,7 +228,7 @@ def _make_tasks(
     offers: Offers,
 ) -> tuple[PushCounts, dict[int, list[int]], set[str]]:
     """What changed, the tasks of each project by their numbers, and the items that stay though they are not in `rows`:
-    somebody answered them since `there` was listed."""
+    somebody answered them since `there` was listed, or has begun to."""
     images = PublishedImages(workspace)
     shown = Shown(workspace, offers, checks_of(workspace).values(), images)
     known = {row.item_id: row for row in rows}
@@ -238,10 +249,12 @@ def _make_tasks(
         items = {row.item_id for row in wanted[place]}
         tasks = there.get(place, [])
         surplus = [task.id for task in tasks if not task.answers and item_of(task) not in items and item_of(task)]
-        if surplus:  # listed again: minutes may have gone by, and an answer goes with its task
-            answered = {task.id: item_of(task) for task in client.tasks(projects.known[place]) if task.answers}
-            kept |= {answered[number] for number in surplus if number in answered}
-            surplus = [number for number in surplus if number not in answered]
+        if surplus:  # listed again: minutes may have gone by, and an answer goes with its task, as a draft does
+            now = list(client.tasks(projects.known[place]))
+            begun = [*(task for task in now if task.answers), *_begun(client, projects.known[place], now)]
+            staying = {task.id: item_of(task) for task in begun}
+            kept |= {staying[number] for number in surplus if number in staying}
+            surplus = [number for number in surplus if number not in staying]
         withdrawn += len(surplus)
         for chunk in chunks(surplus, CHUNK):
             client.delete_tasks(projects.known[place], chunk)
@@ -263,6 +276,12 @@ def _make_tasks(
             numbers[project] += client.import_tasks(project, [{"data": shown.data(row)} for row in some])
         added += len(missing)
     return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people)), numbers, kept
+
+
+def _begun(client: Client, project: int, tasks: Iterable[ServerTask]) -> list[ServerTask]:
+    """The tasks in which somebody has a draft."""
+    drafts = set(client.tasks_with_drafts(project))
+    return [task for task in tasks if task.id in drafts]
 
 
 def _guidelines(workspace: Workspace, images: PublishedImages) -> dict[str, str]:

@@ -38,6 +38,15 @@ class ServerTask:
         return str(self.data.get("edit_id", ""))
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What somebody began to answer, or to change, and did not submit; `email` is the author's."""
+
+    id: int
+    task: int
+    email: str
+
+
 class Client:
     """A Label Studio server, as one of its users.
 
@@ -173,6 +182,33 @@ class Client:
             if seen >= answer["total"] or not answer["tasks"]:
                 return
             page += 1
+
+    def drafts(self, project: int) -> list[Draft]:
+        """Every draft in a project, whoever's it is."""
+        return [
+            Draft(row["id"], task, str(row["user"]).lower())
+            for task in self.tasks_with_drafts(project)
+            for row in self._get(f"api/tasks/{task}/drafts")
+        ]
+
+    def tasks_with_drafts(self, project: int) -> list[int]:
+        """The tasks in which somebody has a draft, by their numbers."""
+        has_draft = {"filter": "filter:tasks:draft_exists", "operator": "equal", "type": "Boolean", "value": True}
+        query = json.dumps({"filters": {"conjunction": "and", "items": [has_draft]}})
+        found: list[int] = []
+        page = 1
+        while True:
+            answer = self._get(
+                "api/tasks", project=project, page=page, page_size=PAGE, query=query, resolve_uri="false"
+            )
+            found += [row["id"] for row in answer["tasks"]]
+            if len(found) >= answer["total"] or not answer["tasks"]:
+                return found
+            page += 1
+
+    def delete_draft(self, draft: int) -> None:
+        """Delete one draft."""
+        self._request("DELETE", f"api/drafts/{draft}", also=httpx.codes.NOT_FOUND)
 
     def first_task(self, project: int) -> ServerTask | None:
         """A task of a project; None: it has none, or there is no such project."""

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from annotation.roster import Roster
 from annotation.screens import SCREENS
 from editfhf import __version__
 from editfhf.files import remove_leftovers, whole_file
-from editfhf.schema import TABLES, canonical_json, stable_id
+from editfhf.schema import TABLES, as_of_today, canonical_json, stable_id
 from editfhf.workspace import Workspace
 
 SCREENED_TABLES = ("ratings", "answers", "verdicts", "preferences")
@@ -49,6 +50,7 @@ class PullCounts:
         changed: projects that were read anew. gone: that were deleted on the server; their answers stay.
         altered: whose labelling screen or title is no longer ours.
         misdated: answers from before their project was made, or from the future.
+        drafts: project → tasks that somebody has begun and not submitted; none of their answers is here.
     """
 
     ratings: int
@@ -62,13 +64,14 @@ class PullCounts:
     verdicts: int = 0
     preferences: int = 0
     misdated: int = 0
+    drafts: dict[int, int] = field(default_factory=dict)
 
     def as_row(self) -> dict[str, Any]:
         names = (
             "ratings", "regions", "answers", "verdicts", "preferences", "refused", "projects", "changed", "gone",
             "altered", "misdated",
         )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"drafts": sum(self.drafts.values())}
 
 
 def pull(
@@ -93,20 +96,25 @@ def pull(
         changed, altered = [], list(projects.renamed)
         places = sorted(projects.known.items())
         remove_leftovers(raw_folder(workspace))
+
+        def reader(place: Place, project: int) -> Harvest:
+            return Harvest(project, known, place.project_type, partial(projects.version_at, project))
+
         exports = _one_ahead(_exports(workspace, client, pulled, places))
-        for (_, project), export in zip(track(places), exports, strict=True):
+        for (place, project), export in zip(track(places), exports, strict=True):
             if export is None:
                 continue
             pulled.forget(project)
             path, fingerprint = export.path, export.fingerprint
-            if not harvest(project, known, path, pulled.folder(project)):
+            if not harvest(reader(place, project), path, pulled.folder(project)):
                 heal(client, project)
                 fingerprint = _fingerprint(client, project)
                 path = fetch_export(workspace, client, project)
-                harvest(project, known, path, pulled.folder(project))
+                harvest(reader(place, project), path, pulled.folder(project))
             pulled.note(project, fingerprint)
             changed.append(project)
             altered += [project] * export.altered
+        drafts = {project: len(client.tasks_with_drafts(project)) for _, project in places}
         gone = sorted(set(pulled.known) - set(projects.known.values()))
         counts = merge(workspace, pulled_folders(workspace))
         misdated = sum(
@@ -115,7 +123,7 @@ def pull(
     return PullCounts(
         counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"],
         sorted(projects.known.values()), changed, gone, sorted(set(altered)), counts["verdicts"],
-        counts["preferences"], misdated,
+        counts["preferences"], misdated, {project: n for project, n in drafts.items() if n},
     )  # fmt: skip
 
 
@@ -140,18 +148,18 @@ def known_of(workspace: Workspace, emails: Mapping[int, str]) -> Known:
         Pseudonyms.of(workspace),
         dict(zip(regions["region_id"].to_pylist(), regions["edit_id"].to_pylist(), strict=True)),
         Offers(workspace, workspace.edits()).all_pairs if "preference" in screens else {},
+        workspace.config.annotation.renamed_flaw_types,
     )
 
 
-def harvest(project: int, known: Known, export: Path, folder: Path) -> bool:
+def harvest(reader: Harvest, export: Path, folder: Path) -> bool:
     """Read an export into the tables of a folder; whether each item is there once, as it should be."""
-    reader = Harvest(project, known)
     seen: Counter[str] = Counter()
     for task in read_export(export):
         reader.add(task)
         seen[item_in(task.get("data"))] += 1
     store(reader, folder)
-    return all(n == 1 for item, n in seen.items() if item in known.items)
+    return all(n == 1 for item, n in seen.items() if item in reader.known.items)
 
 
 def store(reader: Harvest, folder: Path) -> None:
@@ -186,7 +194,7 @@ def _merged(name: str, paths: Iterable[Path], aside: pa.Array) -> Iterator[pa.Ta
             continue
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(ROW_GROUP):
-                parts.append(_marked(pa.Table.from_batches([batch]).cast(TABLES[name]), name, aside))
+                parts.append(_marked(as_of_today(name, pa.Table.from_batches([batch])), name, aside))
                 if sum(part.num_rows for part in parts) >= ROW_GROUP:
                     yield pa.concat_tables(parts)
                     parts = []
@@ -242,7 +250,9 @@ class _Pulled:
         self._path = self._root / "pulled.json"
         # What is read from an export changes with these as well.
         screens = canonical_json([screen.version for screen in SCREENS.values()])
-        self._reader = stable_id(__version__, screens)
+        columns = canonical_json({name: TABLES[name].names for name in HARVESTED})
+        renamed = canonical_json(workspace.config.annotation.renamed_flaw_types)
+        self._reader = stable_id(__version__, screens, columns, renamed)
         self.known: dict[int, str] = {}
         if self._path.is_file():
             rows = json.loads(self._path.read_text(encoding="utf-8"))

@@ -251,7 +251,10 @@ def pull(
     for folder in folders_with_choices(opened):
         console.note(f"What people chose of the pairs: editfhf benchmark --preferences {folder}")
     if counts.refused:
-        console.note(f"{counts.refused} answers or parts of them were refused: {opened.table_path('refused_answers')}")
+        console.note(f"{counts.refused} answers or parts of them were refused: editfhf annotate refused -w {workspace}")
+    if counts.drafts:
+        n, where = sum(counts.drafts.values()), ", ".join(map(str, counts.drafts))
+        console.note(f"Begun and not submitted: {n} answers, in project {where}; they come home once submitted.")
     if counts.gone:
         console.note(
             f"Deleted on the server: project {', '.join(map(str, counts.gone))}; what was pulled of them stays. "
@@ -267,6 +270,19 @@ def pull(
             f"{counts.misdated} answers are dated before their project was made, or in the future: the clock of the "
             "server or of this machine is or was wrong. They are taken as they are; set it right and pull with --all."
         )
+
+
+@annotate.command(epilog="Example: editfhf annotate refused -w campaign")
+def refused(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> None:
+    """Why answers, or parts of them, could not be taken, as of the last pull or import; the commonest reason first."""
+    from annotation import refusals
+    from editfhf.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    rows = [one.as_row() for one in refusals.refused(opened)]
+    console.show(rows, as_json=as_json)
+    if rows:
+        console.note(f"Each of them, as it came: {opened.table_path('refused_answers')}")
 
 
 @annotate.command(

@@ -1,18 +1,19 @@
 """The answers of one project, checked item by item, as records in Arrow tables."""
 
 import json
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
-from annotation.answers import About, ParsedAnnotation, Refusal, author_of, parse_annotation
+from annotation.answers import About, ParsedAnnotation, Refusal, author_of, parse_annotation, unknown_screen
 from annotation.checks import Check, passes
 from annotation.interface import FIRST, FLAW, NO_FLAW, SECOND
 from annotation.pairs import Pair, left_of
 from annotation.pseudonyms import Pseudonyms, annotator_kind
+from annotation.refusals import in_general
 from annotation.worklist import KNOWN_ANSWER, REPEAT
 from editfhf.schema import (
     OWN_TABLES,
@@ -39,6 +40,7 @@ class Known:
         edits: ids of the edits of this workspace.
         emails: of the server's users, by their numbers.
         edit_of_region: of regions that were brought home; pairs: that may have been shown, by their ids.
+        renamed: flaw types of earlier screens → those of today.
     """
 
     items: Mapping[str, Assignment]
@@ -48,6 +50,7 @@ class Known:
     pseudonyms: Pseudonyms
     edit_of_region: Mapping[str, str] = field(default_factory=dict)
     pairs: Mapping[str, Pair] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -57,10 +60,18 @@ class Harvest:
 
     Attributes:
         project: its number on the server, or 0 for an export that came as a file.
+        project_type: of its screen.
+        version_at: which screen it had at a time.
+        taken: how many answers were; refused: of those that were not at all, how many for each reason (in general
+            terms).
     """
 
     project: int
     known: Known
+    project_type: str
+    version_at: Callable[[str], str] = unknown_screen
+    taken: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
     _pending: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
     _done: dict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
     _answered: set[tuple[str, str]] = field(default_factory=set)
@@ -91,17 +102,25 @@ class Harvest:
         if row is None or problem:
             parsed = ParsedAnnotation(refusals=[Refusal("", problem)])
         else:
-            about = About(row.project_type, self._edit_of(row), annotator, annotator_kind(email), row.role == REPEAT)
+            about = About(
+                row.project_type, self._edit_of(row), annotator, annotator_kind(email), row.role == REPEAT,
+                self.version_at, self.known.renamed,
+            )  # fmt: skip
             parsed = parse_annotation(annotation, about)
             left = self._left(row, task, parsed)
             if parsed.answer is not None:
                 self._answered.add((item, annotator))
                 self._keep(row, parsed, left)
+        is_taken = parsed.answer is not None
+        self.taken += is_taken
+        if not is_taken and parsed.refusals:
+            self.refused[in_general(parsed.refusals[0].reason)] += 1
         self._put("refused_answers", [
             {
                 "project": self.project, "task": _number(task, "id"), "annotation": _number(annotation, "id"),
                 "edit_id": self._edit_of(row) if row else item, "annotator": annotator,
                 "part": refusal.part, "reason": refusal.reason, "raw": json.dumps(annotation),
+                "project_type": row.project_type if row else self.project_type, "taken": is_taken,
             }
             for refusal in parsed.refusals
         ])  # fmt: skip
@@ -176,12 +195,14 @@ class Harvest:
     def _keep_comparing(self, row: Assignment, parsed: ParsedAnnotation, answer: Answer, left: str) -> None:
         """A verdict or a preference; `answers` says who looked at an edit as a whole."""
         who = (answer.annotator, answer.annotator_kind)
-        when = (answer.lead_time_s, answer.submitted_at)
+        when: dict[str, Any] = {
+            "lead_time_s": answer.lead_time_s, "submitted_at": answer.submitted_at, "screen": answer.screen
+        }  # fmt: skip
         if row.project_type == "verify":
             said = parsed.verdict
             verdict = answer.outcome if said is None else FLAW if said.is_flaw else NO_FLAW
             flaw_type = said.flaw_type if said else ""
-            self._put("verdicts", [Verdict(row.edit_id, answer.edit_id, *who, verdict, flaw_type, *when)])
+            self._put("verdicts", [Verdict(row.edit_id, answer.edit_id, *who, verdict, flaw_type, **when)])
         else:
             pair = self.known.pairs[row.edit_id]
             other = SECOND if left == FIRST else FIRST
@@ -189,7 +210,7 @@ class Harvest:
             self._put("preferences", [
                 Preference(
                     pair.pair_id, pair.edit_id, pair.other_edit_id, pair.first_sha256, pair.second_sha256, *who,
-                    choice, left, *when,
+                    choice, left, **when,
                 )
             ])  # fmt: skip
 

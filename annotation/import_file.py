@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -63,6 +64,7 @@ def import_export(workspace: Workspace, path: Path) -> ImportCounts:
 
     Raises:
         BadInput: no file, or no export; then nothing was changed.
+        JobFailed: none of its answers could be taken; they are in `refused_answers`, each with its reason.
     """
     path = path.expanduser()
     if not path.is_file():
@@ -77,7 +79,15 @@ def import_export(workspace: Workspace, path: Path) -> ImportCounts:
         gone = {user for user, name in names.items() if name in erased(workspace)}
         if not copy.is_file():  # one that is there may lack people who were erased
             _copy(path, copy, gone)
-        rows = read_imports(workspace)
+        rows, readings = _read_all(workspace)
+    reading = readings[copy]
+    if reading.refused and not reading.taken:
+        (reason, _), *_ = reading.refused.most_common(1)
+        raise JobFailed(
+            f"None of the {reading.refused.total()} answers in {path} could be taken (most often: {reason}); they are "
+            f"in {workspace.table_path('refused_answers')}.",
+            mend=f"`editfhf annotate refused -w {workspace.root}` lists the reasons.",
+        )
     left_out = sum(n for user, n in export.users.items() if user in gone)
     return ImportCounts(
         export.screen, rows["ratings"], rows["regions"], rows["answers"], rows["refused_answers"], left_out
@@ -86,6 +96,19 @@ def import_export(workspace: Workspace, path: Path) -> ImportCounts:
 
 def read_imports(workspace: Workspace) -> dict[str, int]:
     """Make the tables those of all exports together, and of what was pulled. Returns how many rows each has."""
+    return _read_all(workspace)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Of one export: how many answers were taken, and of those that were not how many for each reason."""
+
+    taken: int
+    refused: Counter[str]
+
+
+def _read_all(workspace: Workspace) -> tuple[dict[str, int], dict[Path, _Reading]]:
+    """`read_imports`, and what came of each export beside those that are newer."""
     copies = sorted(raw_folder(workspace).glob("import-*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     exports = {copy: _Export.read(copy) for copy in copies}
     last: dict[str, tuple[str, int]] = {}
@@ -97,19 +120,22 @@ def read_imports(workspace: Workspace) -> dict[str, int]:
         return key is None or last[key] == (export.changed[key], place)
 
     readers: dict[str, Harvest] = {}
+    readings: dict[Path, _Reading] = {}
     users = {user for export in exports.values() for user in export.users}
     known = known_of(workspace, {user: address_of(user) for user in users})
     for place, (copy, export) in reversed(list(enumerate(exports.items()))):
-        reader = readers.setdefault(export.screen, Harvest(NUMBER, _with_edits(known, export.screen)))
+        reader = readers.setdefault(export.screen, Harvest(NUMBER, _with_edits(known, export.screen), export.screen))
+        before = _Reading(reader.taken, reader.refused.copy())
         for task in read_export(copy):
             kept = [one for one in _annotations(task) if counts(_key(task, one), export, place)]
             reader.add({**task, "annotations": kept})
+        readings[copy] = _Reading(reader.taken - before.taken, reader.refused - before.refused)
     for screen, reader in readers.items():
         store(reader, raw_folder(workspace) / f"import-{screen}")
     for folder in raw_folder(workspace).glob("import-*"):
         if folder.is_dir() and folder.name.removeprefix("import-") not in readers:
             shutil.rmtree(folder)
-    return merge(workspace, pulled_folders(workspace))
+    return merge(workspace, pulled_folders(workspace)), readings
 
 
 def imported_people(workspace: Workspace) -> dict[str, int]:

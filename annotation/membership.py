@@ -188,4 +188,7 @@ def _erase_on_server(workspace: Workspace, client: Client, number: int, email: s
             for annotation in client.annotations(task.id) if task.answers else ():
                 if annotation.get("completed_by") == user:
                     client.delete_annotation(annotation["id"])
+        for draft in client.drafts(project):
+            if draft.email == email:
+                client.delete_draft(draft.id)
     return sorted(removed)

@@ -12,7 +12,7 @@ from annotation.reason_evidence import reason_evidence
 from annotation.region_evidence import region_evidence
 from annotation.verdicts import Thresholds, judge
 from editfhf.errors import BadInput
-from editfhf.schema import TABLES
+from editfhf.schema import TABLES, WORKSPACE_COLUMNS
 from editfhf.workspace import Workspace
 
 # Nobody looks at an image, decides and answers faster. The keystroke-level model (Card, Moran & Newell, CACM 1980) has
@@ -58,7 +58,7 @@ def assess(
     """
     tables = dict(zip(TABLES_READ, (ratings, regions, answers, check_answers), strict=True))
     for name, table in tables.items():
-        missing = [column for column in TABLES[name].names if column not in table]
+        missing = [one for one in TABLES[name].names if one not in table and one not in WORKSPACE_COLUMNS]
         if missing:
             raise BadInput(f"The table {name} lacks the column {', '.join(missing)}.", mend="Pull the answers again.")
     if (ratings["scale_max"] <= ratings["scale_min"]).any():

@@ -2,7 +2,7 @@
 agree."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,8 @@ from annotation.campaign import read_assignments
 from annotation.client import Client, connect
 from annotation.progress import Person, Progress, reckon
 from annotation.projects import Projects, item_of
-from annotation.pseudonyms import annotator_kind
+from annotation.pseudonyms import Pseudonyms, annotator_kind
+from annotation.refusals import lost_answers
 from annotation.remote import find_url
 from annotation.roster import Roster
 from annotation.server import find_server
@@ -48,9 +49,11 @@ def status(workspace: Workspace, url: str | None = None) -> dict[str, Any]:
         url: of a server elsewhere, see `annotation.client.connect`.
 
     Returns:
-        server (its address, or why there is none), pulled_at, tasks and answers (of the people who count), annotators
-        (pseudonym → answers), simulated (how many of them are), hours_left, days_left, screens, progress (by person and
-        screen) and agreement: rows of `ScreenProgress`, `PersonProgress` and of what `editfhf.agreement` registers.
+        server (its address, or why there is none), pulled_at, tasks and answers (of the people who count), drafts
+        (None: the server was not asked), refused (answers of which nothing could be taken, as of the last pull: they
+        count as not given), annotators (pseudonym → answers), simulated (how many of them are), hours_left, days_left,
+        screens, progress (by person and screen) and agreement: rows of `ScreenProgress`, `PersonProgress` and of what
+        `editfhf.agreement` registers.
         Where the server does not answer, all is as of the last pull and without checks and repeats.
     """
     return _Watched(workspace, url).look()
@@ -123,23 +126,27 @@ class _Watched:
         pulled = read_pulled(workspace)
         if pulled.at != self._agreement[0]:
             self._agreement = (pulled.at, agreement_in(workspace))
-        server, on_server = self._ask()
+        lost = lost_answers(workspace)
+        server, on_server = self._ask(lost)
         if on_server is None:
             progress = progress_in_tables(workspace)
         else:
             rows = read_assignments(workspace)
             # Of a project that was deleted on the server, what was pulled stays.
-            progress = _reckon(workspace, rows, given_in_tables(workspace, rows) | on_server, pulled)
-        given: defaultdict[str, int] = defaultdict(int)
+            given = given_in_tables(workspace, rows) | on_server.given
+            progress = _reckon(workspace, rows, given, pulled, on_server.drafts)
+        done: defaultdict[str, int] = defaultdict(int)
         for one in progress.people:
-            given[one.annotator] += one.done
+            done[one.annotator] += one.done
         simulated = {one.annotator for one in progress.people if one.kind == "simulated"}
         return {
             "server": server,
             "pulled_at": pulled.at.isoformat(timespec="seconds") if pulled.at else None,
             "tasks": sum(one.asked for one in progress.screens),
             "answers": sum(one.done for one in progress.screens),
-            "annotators": dict(given),
+            "drafts": None if on_server is None else sum(on_server.drafts.values()),
+            "refused": len(lost),
+            "annotators": dict(done),
             "simulated": len(simulated),
             "hours_left": round(progress.hours_left, 1),
             "days_left": None if progress.days_left is None else round(progress.days_left, 1),
@@ -148,8 +155,8 @@ class _Watched:
             "agreement": [_rounded(row) for row in self._agreement[1]],
         }
 
-    def _ask(self) -> tuple[str, dict[str, int] | None]:
-        """The server's address and item → answers; or why there is none, and None. It takes no lock: a pull may run.
+    def _ask(self, lost: Sequence[Mapping[str, Any]]) -> tuple[str, "_OnServer | None"]:
+        """The server's address and what it has; or why there is none, and None. It takes no lock: a pull may run.
 
         Raises:
             BadInput: an address or a token is wrong. JobFailed: the server that was named has never answered.
@@ -159,28 +166,51 @@ class _Watched:
             return "not running", None
         try:
             client = connect(workspace, url=self._url)
-            given = _given_on_server(workspace, client)
+            found = _on_server(workspace, client, lost)
         except JobFailed as error:  # who watches is told, and goes on
             if self._url is not None and not self._has_answered:
                 raise
             return f"does not answer: {error.what}", None
         self._has_answered = True
-        return client.url, given
+        return client.url, found
 
 
-def _given_on_server(workspace: Workspace, client: Client) -> dict[str, int]:
-    given: defaultdict[str, int] = defaultdict(int)
-    for project in Projects(workspace, client).known.values():
+@dataclass(frozen=True, slots=True)
+class _OnServer:
+    """Item → answers that were not refused, and (kind of screen, person) → drafts."""
+
+    given: dict[str, int]
+    drafts: dict[tuple[str, str], int]
+
+
+def _on_server(workspace: Workspace, client: Client, lost: Sequence[Mapping[str, Any]]) -> _OnServer:
+    refused = Counter((row["project"], row["task"]) for row in lost)
+    given: Counter[str] = Counter()
+    drafts: Counter[tuple[str, str]] = Counter()
+    pseudonyms, roster = Pseudonyms.of(workspace), Roster(workspace)
+    owners = {one.number: roster.pseudonym(one) for one in roster.members}
+    for place, project in Projects(workspace, client).known.items():
         for task in client.tasks(project):
-            given[item_of(task)] += task.answers
-    return given
+            given[item_of(task)] += max(0, task.answers - refused[project, task.id])
+        if place.number in owners:
+            drafts[place.project_type, owners[place.number]] += len(client.tasks_with_drafts(project))
+        else:
+            drafts.update((place.project_type, pseudonyms.of_email(one.email)) for one in client.drafts(project))
+    return _OnServer(dict(given), {key: n for key, n in drafts.items() if n})
 
 
-def _reckon(workspace: Workspace, rows: Sequence[Assignment], given: Mapping[str, int], pulled: Pulled) -> Progress:
+def _reckon(
+    workspace: Workspace,
+    rows: Sequence[Assignment],
+    given: Mapping[str, int],
+    pulled: Pulled,
+    drafts: Mapping[tuple[str, str], int] | None = None,
+) -> Progress:
     settings, roster = workspace.config.annotation, Roster(workspace)
     people = {roster.pseudonym(one): Person(one.state, annotator_kind(one.email)) for one in roster.members}
     each: dict[str, int] = {screen: settings.people_per_edit(screen) for screen in settings.screens}
-    return reckon(rows, given, people, pulled.answers, each, pulled.at or datetime.now(UTC))
+    refused = Counter((row["project_type"], row["annotator"]) for row in lost_answers(workspace) if row["annotator"])
+    return reckon(rows, given, people, pulled.answers, each, pulled.at or datetime.now(UTC), drafts, refused)
 
 
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:

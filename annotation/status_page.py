@@ -16,6 +16,10 @@ def tables_of(status: Mapping[str, Any]) -> list[Table]:
         "done": f"{status['answers']:,} of {status['tasks']:,} answers",
         "left": left_in_words(status["hours_left"], status["days_left"]),
     }
+    if status["drafts"]:
+        head["begun"] = f"{status['drafts']:,} answers are drafts, not submitted"
+    if status["refused"]:
+        head["refused"] = f"{status['refused']:,} answers, not counted as given: `editfhf annotate refused` says why"
     if simulated:
         head["SIMULATED"] = f"{simulated} of {len(status['annotators'])} people are simulated by a program"
     screens = [
@@ -32,7 +36,8 @@ def tables_of(status: Mapping[str, Any]) -> list[Table]:
         {
             "screen": row["screen"], "annotator": row["annotator"], "kind": row["kind"], "state": row["state"],
             "done": f"{row['done']:,}" + ("" if row["asked"] is None else f" of {row['asked']:,}"),
-            "median s": row["median_s"], "last seen": minute(row["last_seen"]), "hours left": row["hours_left"],
+            "drafts": row["drafts"], "refused": row["refused"], "median s": row["median_s"],
+            "last seen": minute(row["last_seen"]), "hours left": row["hours_left"],
         }
         for row in status["progress"]
     ]  # fmt: skip

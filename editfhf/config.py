@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from editfhf.errors import BadInput
+from editfhf.flaws import FLAWS
 
 CONFIG_NAME = "editfhf.yaml"
 
@@ -78,6 +79,7 @@ class AnnotationConfig(_Section):
     session_minutes: Annotated[float, Field(gt=0, le=30)] = 30
     wage_per_hour: Annotated[float, Field(ge=0)] = 15
     assisted: Annotated[float, Field(ge=0, le=1)] = 0.9
+    renamed_flaw_types: dict[str, str] = {}
     simulated_annotators: Annotated[int, Field(ge=1, le=1000)] = 16
 
     def people_per_edit(self, screen: str) -> int:
@@ -142,6 +144,7 @@ class Config(_Section):
         except ValidationError as error:
             problem = error.errors()[0]
             raise _line_error(path, tree, problem) from error
+        _check_renamed(path, tree, config.annotation.renamed_flaw_types)
         shares = config.build.splits
         total = shares.train + shares.validation + shares.test
         if abs(total - 1) > 1e-6:
@@ -155,6 +158,20 @@ class Config(_Section):
 def line_of_setting(path: Path, *keys: str | int) -> int:
     """The line (from 1) on which a setting stands in the file, for values that only their user can judge."""
     return _line_of(yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader), keys)
+
+
+def _check_renamed(path: Path, tree: yaml.Node | None, renamed: dict[str, str]) -> None:
+    """Raises BadInput for a name of today that is none, and for an earlier one that is of today."""
+    for old, new in renamed.items():
+        where = f"{path}: line {_line_of(tree, ('annotation', 'renamed_flaw_types', old))}: "
+        if new not in FLAWS:
+            close = difflib.get_close_matches(new, FLAWS, 1)
+            hint = f"Did you mean `{close[0]}`?" if close else "`editfhf flaws` lists all."
+            raise BadInput(f"{where}annotation.renamed_flaw_types: there is no flaw type {new!r}.", mend=hint)
+        if old in FLAWS:  # what people choose on the screen of today would be changed as well
+            raise BadInput(
+                f"{where}annotation.renamed_flaw_types: {old!r} is a flaw type of today.", mend="Take out that line."
+            )
 
 
 def _line_error(path: Path, tree: yaml.Node | None, problem: Any) -> BadInput:
@@ -243,6 +260,7 @@ annotation:
   session_minutes: 30       # at a time; ITU-R BT.500 allows half an hour
   wage_per_hour: 15         # for `editfhf annotate plan`, in any currency
   assisted: 0.9             # share of the edits on which predictions are drawn beforehand, if any; others: a control
+  renamed_flaw_types: {{}}    # of screens before a change of the flaw types, such as {{grain: texture_noise}}
   simulated_annotators: 16  # for the rehearsal only (`editfhf annotate simulate`)
 
 build:
