@@ -18,13 +18,12 @@ WHEN = "2026-11-02T12:00:00+00:00"
 
 @pytest.fixture
 def earlier(monkeypatch):
-    """The taxonomy in which texture noise is called grain, until `undo`."""
+    """The screen on which texture noise is called grain, until `undo`."""
     today = SCREENS["regions"].label_config
     config = today.replace('value="texture noise" alias="texture_noise"', 'value="grain" alias="grain"')
     assert config != today
     monkeypatch.setitem(SCREENS, "regions", Screen("regions", config))
     monkeypatch.setitem(FLAWS, "grain", FlawType("grain", "artifact", "grain"))
-    monkeypatch.delitem(FLAWS, "texture_noise")
     return monkeypatch
 
 
