@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from annotation import campaign, collect, remote, server, simulate
 from annotation.client import Client, connect
+from annotation.harvest import HARVESTED
 from annotation.projects import Projects
 from editfhf import console
 from editfhf.workspace import Workspace
@@ -77,8 +78,10 @@ def _workspace(out: Path, edits: int) -> Workspace:
         f"annotation:\n  screens: [together]\n  drawers_per_edit: {PEOPLE}\n  checks: 0.0\n  repeats: 0.0\n"
     )
     shutil.rmtree(root / "annotation", ignore_errors=True)  # a server and a campaign of its own in each run
-    shutil.rmtree(root / "tables" / "answers.parquet", ignore_errors=True)
-    return Workspace.open(root)
+    workspace = Workspace.open(root)
+    for name in (*HARVESTED, "assignments"):
+        workspace.table_path(name).unlink(missing_ok=True)
+    return workspace
 
 
 def _answers(workspace: Workspace, client: Client, at_once: int) -> int:

@@ -17,6 +17,7 @@ from PIL import Image
 from annotation import collect, harvest
 from annotation.campaign import read_assignments
 from annotation.cost import plan_workspace
+from annotation.export_file import read_export
 from annotation.harvest import HARVESTED
 from annotation.harvest_files import harvest_files
 from annotation.items import preference_item, verdict_items
@@ -72,6 +73,14 @@ def rows_of(workspace, table):
 def test_reading_four_times_as_many_answers_takes_no_more_memory(workspace, tmp_path, monkeypatch):
     monkeypatch.setattr(harvest, "BATCH", 20)
 
+    def watched(held):
+        def tasks(path):
+            for one in read_export(path):
+                held.append(max(held.pop(), pa.total_allocated_bytes()))
+                yield one
+
+        return tasks
+
     def peak(n: int) -> int:
         items = hand_out(workspace, "together", *[edit.edit_id for edit in workspace.edits()][:1])
         tasks = [task(items[0], [*ratings(), *region()]) for _ in range(n)]
@@ -80,22 +89,18 @@ def test_reading_four_times_as_many_answers_takes_no_more_memory(workspace, tmp_
         path = tmp_path / f"{n}.json"
         path.write_text(json.dumps(tasks))
         known = collect.known_of(workspace, EMAILS)
-        pool = pa.proxy_memory_pool(pa.system_memory_pool())  # what Arrow takes, Python does not see
-        pa.set_memory_pool(pool)
+        held, before = [0], pa.total_allocated_bytes()  # by Arrow: Python does not see it
         tracemalloc.start()
+        monkeypatch.setattr(collect, "read_export", watched(held))
         collect.harvest(1, known, path, tmp_path / str(n))
-        most = tracemalloc.get_traced_memory()[1] + pool.max_memory()
+        most = tracemalloc.get_traced_memory()[1] + max(held) - before
         tracemalloc.stop()
         assert pq.read_metadata(tmp_path / f"{n}/refused_answers.parquet").num_rows == n - 1
         return most
 
     monkeypatch.setattr("annotation.export_file.BLOCK", 1 << 12)
-    usual = pa.default_memory_pool()
-    try:
-        peak(100)  # what is imported and remembered at first use
-        assert peak(1600) < 1.3 * peak(400)
-    finally:
-        pa.set_memory_pool(usual)
+    peak(100)  # what is imported and remembered at first use
+    assert peak(1600) < 1.3 * peak(400)
 
 
 def test_an_item_that_is_there_twice_is_noticed(workspace):
