@@ -22,6 +22,7 @@ from annotation.published import PublishedImages
 from annotation.roster import Roster
 from annotation.server import find_server
 from annotation.shown import Shown
+from annotation.shown_regions import remember
 from annotation.taxonomy import require_mapped
 from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew
 from editfhf.config import CONFIG_NAME
@@ -116,6 +117,9 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
             rows += for_everybody(of_type, offer.things, taken, design)
     if notes and not rows and not table:
         raise BadInput(notes[0])
+    verified = {row.edit_id for row in rows if row.project_type == "verify"}
+    if verified:
+        remember(workspace, {one: row["edit_id"] for one, row in offers.lone_regions.items() if one in verified})
     # Before the tasks: a task on the server whose item nobody knows would be nobody's.
     workspace.write_table("assignments", rows)
     counts, tasks, kept = _make_tasks(workspace, client, projects, people, there, rows, offers)

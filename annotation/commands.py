@@ -243,6 +243,7 @@ def pull(
     from annotation import collect
     from annotation.client import connect
     from annotation.pair_folders import folders_with_choices
+    from editfhf.errors import JobFailed
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
@@ -269,6 +270,11 @@ def pull(
         console.note(
             f"{counts.misdated} answers are dated before their project was made, or in the future: the clock of the "
             "server or of this machine is or was wrong. They are taken as they are; set it right and pull with --all."
+        )
+    if counts.damaged:
+        raise JobFailed(
+            f"Everything is home but the answers about pairs of a folder that is damaged: {' '.join(counts.damaged)}",
+            mend="Put back what `editfhf pairs` wrote there, and pull again.",
         )
 
 

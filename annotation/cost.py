@@ -151,7 +151,8 @@ def plan_workspace(workspace: Workspace, n_edits: int | None = None) -> list[Scr
     """
     answers = all_answers(workspace)
     of_people = answers[(answers["annotator_kind"] == "human") & ~answers["screened"].astype(bool)]
-    edits = workspace.edits()
+    photos = {source.source_id for source in workspace.sources()}
+    edits = [edit for edit in workspace.edits() if edit.source_id in photos]
     n = n_edits if n_edits is not None else len(edits)
     return plan_campaign(
         n, workspace.config.annotation, measured_seconds(of_people), _things_of(workspace, edits, n),

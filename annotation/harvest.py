@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from annotation.answers import About, ParsedAnnotation, Refusal, author_of, parse_annotation, unknown_screen
 from annotation.checks import Check, passes
+from annotation.handed_out import HandedOut, Marks
 from annotation.interface import FIRST, FLAW, NO_FLAW, SECOND
 from annotation.pairs import Pair, left_of
 from annotation.pseudonyms import Pseudonyms, annotator_kind
@@ -17,7 +18,6 @@ from annotation.refusals import in_general
 from annotation.worklist import KNOWN_ANSWER, REPEAT
 from editfhf.schema import (
     OWN_TABLES,
-    TABLES,
     Answer,
     Assignment,
     CheckAnswer,
@@ -28,7 +28,7 @@ from editfhf.schema import (
 )
 
 HARVESTED = ("ratings", "regions", "answers", "check_answers", "verdicts", "preferences", "refused_answers")
-BATCH = 5000  # records that are Python objects at one time
+BATCH = 1000  # records that are Python objects at one time
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +39,32 @@ class Known:
         items: what each item is about, by its id; checks: by theirs.
         edits: ids of the edits of this workspace.
         emails: of the server's users, by their numbers.
-        edit_of_region: of regions that were brought home; pairs: that may have been shown, by their ids.
+        edit_of_region: of regions that were handed out; pairs: that were, by their ids.
+        unreadable: why pairs of some folders are not among these, one sentence for each folder.
         renamed: flaw types of earlier screens → those of today.
     """
 
-    items: Mapping[str, Assignment]
+    items: HandedOut
     checks: Mapping[str, Check]
     edits: set[str]
     emails: Mapping[int, str]
     pseudonyms: Pseudonyms
     edit_of_region: Mapping[str, str] = field(default_factory=dict)
     pairs: Mapping[str, Pair] = field(default_factory=dict)
+    unreadable: Sequence[str] = ()
     renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Harvest:
-    """Records of all answers of one project; batches of them become Arrow tables at once, which take a tenth of the
-    memory.
+    """Reads the answers of one project; of each table a batch of records is in memory, then it is handed on.
+
+    What is held of all of them: a bit for each item and person who answered.
 
     Attributes:
         project: its number on the server, or 0 for an export that came as a file.
-        project_type: of its screen.
+        put: takes rows of one of `HARVESTED`.
+        project_type: of its screen; empty: not known.
         version_at: which screen it had at a time.
         taken: how many answers were; refused: of those that were not at all, how many for each reason (in general
             terms).
@@ -68,13 +72,13 @@ class Harvest:
 
     project: int
     known: Known
-    project_type: str
+    put: Callable[[str, pa.Table], None]
+    project_type: str = ""
     version_at: Callable[[str], str] = unknown_screen
     taken: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     _pending: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
-    _done: dict[str, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
-    _answered: set[tuple[str, str]] = field(default_factory=set)
+    _answered: dict[str, Marks] = field(default_factory=dict)
 
     def add(self, task: dict[str, Any]) -> None:
         """Take the answers on one task, as the server exports it (decoded JSON of any shape)."""
@@ -83,14 +87,10 @@ class Harvest:
         for annotation in sorted(annotations if isinstance(annotations, list) else [], key=_latest_first):
             self._add_annotation(task, annotation)
 
-    def tables(self) -> dict[str, pa.Table]:
-        """Every one of `HARVESTED`."""
+    def finish(self) -> None:
+        """Hand on what is left."""
         for name in HARVESTED:
             self._flush(name)
-        return {
-            name: pa.concat_tables([TABLES[name].empty_table(), *self._done[name]]).combine_chunks()
-            for name in HARVESTED
-        }
 
     def _add_annotation(self, task: dict[str, Any], annotation: Any) -> None:
         item = _text_of(task, "item") or _text_of(task, "edit_id")
@@ -109,7 +109,7 @@ class Harvest:
             parsed = parse_annotation(annotation, about)
             left = self._left(row, task, parsed)
             if parsed.answer is not None:
-                self._answered.add((item, annotator))
+                self._note_answered(item, annotator)
                 self._keep(row, parsed, left)
         is_taken = parsed.answer is not None
         self.taken += is_taken
@@ -129,9 +129,9 @@ class Harvest:
         if row is None:
             return f"this workspace has handed out no item {item[:80]!r}"
         if row.project_type == "verify" and row.edit_id not in self.known.edit_of_region:
-            return f"the region {row.edit_id!r} was drawn anew, or removed"
+            return f"this workspace knows no region {row.edit_id!r}"
         if row.project_type == "preference" and row.edit_id not in self.known.pairs:
-            return f"this workspace has no pair {row.edit_id!r}"
+            return " ".join([f"this workspace has no pair {row.edit_id!r}", *self.known.unreadable])
         if row.project_type in OWN_TABLES:
             return self._problem_of_author(item, row, annotator)
         if row.role not in KNOWN_ANSWER and row.edit_id not in self.known.edits:
@@ -145,9 +145,18 @@ class Harvest:
             return "nobody on the server has given this answer"
         if row.annotator and row.annotator != annotator:
             return "this was another person's to answer"
-        if (item, annotator) in self._answered:
+        if self._has_answered(item, annotator):
             return "this person answered twice; the other answer counts"
         return ""
+
+    def _has_answered(self, item: str, annotator: str) -> bool:
+        own, place = self._answered.get(annotator), self.known.items.place_of(item)
+        return own is not None and place is not None and place in own
+
+    def _note_answered(self, item: str, annotator: str) -> None:
+        own, place = self._answered.setdefault(annotator, Marks(len(self.known.items))), self.known.items.place_of(item)
+        assert place is not None
+        own.add(place)
 
     def _edit_of(self, row: Assignment) -> str:
         """The edit that an item is about; of a pair the first."""
@@ -220,8 +229,9 @@ class Harvest:
             self._flush(name)
 
     def _flush(self, name: str) -> None:
-        self._done[name].append(to_table(name, self._pending[name]))
-        self._pending[name] = []
+        if self._pending[name]:
+            self.put(name, to_table(name, self._pending[name]))
+            self._pending[name] = []
 
 
 def _text_of(task: dict[str, Any], key: str) -> str:

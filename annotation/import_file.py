@@ -17,16 +17,20 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from annotation import interface
 from annotation.answers import author_of
-from annotation.collect import known_of, merge, pulled_folders, raw_folder, store
+from annotation.collect import known_of, merge, pulled_folders, raw_folder
 from annotation.export_file import read_export
+from annotation.handed_out import HandedOut
 from annotation.harvest import Harvest, Known
+from annotation.harvest_files import harvest_files
 from annotation.pseudonyms import Pseudonyms
 from annotation.worklist import EDIT
 from editfhf.errors import BadInput, JobFailed
 from editfhf.files import whole_file
-from editfhf.schema import DIMENSIONS, Assignment, stable_id
+from editfhf.schema import DIMENSIONS, Assignment, stable_id, to_table
 from editfhf.workspace import Workspace
 
 NUMBER = 0  # of the project, in `refused_answers`
@@ -119,21 +123,24 @@ def _read_all(workspace: Workspace) -> tuple[dict[str, int], dict[Path, _Reading
     def counts(key: str | None, export: _Export, place: int) -> bool:
         return key is None or last[key] == (export.changed[key], place)
 
-    readers: dict[str, Harvest] = {}
-    readings: dict[Path, _Reading] = {}
     users = {user for export in exports.values() for user in export.users}
     known = known_of(workspace, {user: address_of(user) for user in users})
-    for place, (copy, export) in reversed(list(enumerate(exports.items()))):
-        reader = readers.setdefault(export.screen, Harvest(NUMBER, _with_edits(known, export.screen), export.screen))
-        before = _Reading(reader.taken, reader.refused.copy())
-        for task in read_export(copy):
-            kept = [one for one in _annotations(task) if counts(_key(task, one), export, place)]
-            reader.add({**task, "annotations": kept})
-        readings[copy] = _Reading(reader.taken - before.taken, reader.refused - before.refused)
-    for screen, reader in readers.items():
-        store(reader, raw_folder(workspace) / f"import-{screen}")
+    screens = {export.screen for export in exports.values()}
+    readings: dict[Path, _Reading] = {}
+    for screen in sorted(screens):
+        with harvest_files(raw_folder(workspace) / f"import-{screen}") as put:
+            reader = Harvest(NUMBER, _with_edits(workspace, known, screen), put, screen)
+            for place, (copy, export) in reversed(list(enumerate(exports.items()))):
+                if export.screen != screen:
+                    continue
+                before = _Reading(reader.taken, reader.refused.copy())
+                for task in read_export(copy):
+                    kept = [one for one in _annotations(task) if counts(_key(task, one), export, place)]
+                    reader.add({**task, "annotations": kept})
+                readings[copy] = _Reading(reader.taken - before.taken, reader.refused - before.refused)
+            reader.finish()
     for folder in raw_folder(workspace).glob("import-*"):
-        if folder.is_dir() and folder.name.removeprefix("import-") not in readers:
+        if folder.is_dir() and folder.name.removeprefix("import-") not in screens:
             shutil.rmtree(folder)
     return merge(workspace, pulled_folders(workspace)), readings
 
@@ -236,10 +243,10 @@ def _key(task: Mapping[str, Any], annotation: Any) -> str | None:
     return stable_id(*(ascii(part) for part in parts))
 
 
-def _with_edits(known: Known, project_type: str) -> Known:
+def _with_edits(workspace: Workspace, known: Known, project_type: str) -> Known:
     """Edits by their own ids, too: what a task of another campaign names."""
-    edits = {edit: Assignment(edit, "", project_type, edit, EDIT, 0) for edit in known.edits}
-    return replace(known, items={**edits, **known.items})
+    edits = to_table("assignments", [Assignment(edit, "", project_type, edit, EDIT, 0) for edit in known.edits])
+    return replace(known, items=HandedOut(pa.concat_tables([edits, workspace.read_table("assignments")])))
 
 
 def _pseudonyms(workspace: Workspace, users: Mapping[int, int]) -> dict[int, str]:

@@ -20,7 +20,8 @@ def edits(n_photos: int, models: str) -> list[Edit]:
 
 def pairs_of(made: list[Edit]) -> list[Pair]:
     sources = {edit.source_id for edit in made}
-    return pairs_of_models(made, {one: f"{one}.jpg" for one in sources}, {one: f"photo of {one}" for one in sources})
+    files, photo_of = ({one: f"{what}{one}" for one in sources} for what in ("", "photo of "))
+    return list(pairs_of_models(made, files, photo_of))
 
 
 def test_a_pair_is_of_two_models_one_photo_and_one_instruction():

@@ -103,6 +103,12 @@ def test_a_region_of_a_single_person_is_verified_by_others_and_never_by_that_per
     for path in workspace.root.rglob("*.parquet"):
         assert erased.annotator not in str(pq.read_table(path).to_pylist()), path
     assert status(workspace)["tasks"] > 0
+    # What the others said of these regions stays, however often it is read.
+    (others,) = tables(workspace, "verdicts")
+    assert own & set(others.region_id)
+    for everything in (False, True):
+        collect.pull(workspace, client, everything)
+        assert tables(workspace, "verdicts")[0].equals(others)
 
 
 def test_pairs_of_two_models_and_of_a_folder_are_judged_blindly_and_come_home(workspace, client, blind_folder, capsys):
@@ -147,6 +153,16 @@ def test_pairs_of_two_models_and_of_a_folder_are_judged_blindly_and_come_home(wo
     assert dict(told.votes) == pytest.approx(dict(mean))
     edit = next(one for one in workspace.edits() if one.edit_id == refined.edit_id.iloc[0])
     assert refined.first_sha256.iloc[0] == pixels_hash(workspace.read_image(edit.image))
+
+    # Damaged, it stops nobody else's answers; mended, its own come home with the next pull.
+    content = (folder / "key.json").read_bytes()
+    (folder / "key.json").write_bytes(b"{")
+    assert cli.run(["annotate", "pull", "-w", str(workspace.root), "--all"]) == 1
+    assert f"{folder}/key.json is damaged" in capsys.readouterr().err.replace("\n", "")
+    assert set(tables(workspace, "preferences")[0].pair_id) == set(of_models.pair_id)
+    (folder / "key.json").write_bytes(content)
+    assert cli.run(["annotate", "pull", "-w", str(workspace.root)]) == 0
+    assert tables(workspace, "preferences")[0].equals(preferences)
 
     # Who is set aside has chosen nothing there; who is erased has left nothing.
     person = refined.annotator.iloc[0]
