@@ -33,10 +33,6 @@ class ServerTask:
     data: dict[str, Any]
     answers: int
 
-    @property
-    def edit_id(self) -> str:
-        return str(self.data.get("edit_id", ""))
-
 
 class Client:
     """A Label Studio server, as one of its users.
@@ -75,12 +71,6 @@ class Client:
             "sampling": "Uniform sampling",
         }
         return int(self._request("POST", "api/projects/", json=fields)["id"])
-
-    def projects(self, title: str) -> dict[int, int]:
-        """Number → how many tasks, of every project with this title."""
-        return {
-            number: row["task_number"] for number, row in self.projects_titled(title).items() if row["title"] == title
-        }
 
     def projects_titled(self, prefix: str) -> dict[int, dict[str, Any]]:
         """Number → `title` and `task_number`, of every project whose title begins so."""
@@ -172,6 +162,20 @@ class Client:
             seen += len(answer["tasks"])
             if seen >= answer["total"] or not answer["tasks"]:
                 return
+            page += 1
+
+    def tasks_answered_by(self, project: int, user: int) -> list[int]:
+        """Numbers of the tasks that somebody answered or skipped."""
+        by = {"filter": "filter:tasks:annotators", "operator": "contains", "type": "List", "value": user}
+        query = json.dumps({"filters": {"conjunction": "and", "items": [by]}})
+        page, found = 1, []
+        while True:
+            answer = self._get(
+                "api/tasks", project=project, page=page, page_size=PAGE, query=query, resolve_uri="false"
+            )
+            found += [int(row["id"]) for row in answer["tasks"]]
+            if len(found) >= answer["total"] or not answer["tasks"]:
+                return found
             page += 1
 
     def first_task(self, project: int) -> ServerTask | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +24,8 @@ import pyarrow.parquet as pq
 from annotation.campaign import checks_of, read_assignments, require_projects
 from annotation.client import Client
 from annotation.dates import count_misdated
-from annotation.export_file import read_export
+from annotation.erased import erased_users
+from annotation.export_file import answers_of, names_anyone, read_export, write_without
 from annotation.harvest import HARVESTED, Harvest, Known
 from annotation.offers import Offers
 from annotation.pair_folders import write_copies
@@ -49,6 +51,8 @@ class PullCounts:
         changed: projects that were read anew. gone: that were deleted on the server; their answers stay.
         altered: whose labelling screen or title is no longer ours.
         misdated: answers from before their project was made, or from the future.
+        erased: answers of people who were erased, left out of what was read anew: an older state of the server was
+            restored.
     """
 
     ratings: int
@@ -62,11 +66,12 @@ class PullCounts:
     verdicts: int = 0
     preferences: int = 0
     misdated: int = 0
+    erased: int = 0
 
     def as_row(self) -> dict[str, Any]:
         names = (
             "ratings", "regions", "answers", "verdicts", "preferences", "refused", "projects", "changed", "gone",
-            "altered", "misdated",
+            "altered", "misdated", "erased",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
@@ -89,23 +94,26 @@ def pull(
     """
     with workspace.lock("annotate"):
         projects = require_projects(workspace, client)
-        pulled, known = _Pulled(workspace, everything), known_of(workspace, client.users())
+        users = client.users()
+        pulled, known, forgotten = _Pulled(workspace, everything), known_of(workspace, users), 0
+        gone_people = erased_users(workspace, users)
         changed, altered = [], list(projects.renamed)
         places = sorted(projects.known.items())
         remove_leftovers(raw_folder(workspace))
-        exports = _one_ahead(_exports(workspace, client, pulled, places))
+        exports = _one_ahead(_exports(workspace, client, pulled, places, gone_people))
         for (_, project), export in zip(track(places), exports, strict=True):
             if export is None:
                 continue
             pulled.forget(project)
-            path, fingerprint = export.path, export.fingerprint
+            path, fingerprint, left_out = export.path, export.fingerprint, export.left_out
             if not harvest(project, known, path, pulled.folder(project)):
                 heal(client, project)
                 fingerprint = _fingerprint(client, project)
-                path = fetch_export(workspace, client, project)
+                path, left_out = fetch_export(workspace, client, project, gone_people)
                 harvest(project, known, path, pulled.folder(project))
             pulled.note(project, fingerprint)
             changed.append(project)
+            forgotten += left_out
             altered += [project] * export.altered
         gone = sorted(set(pulled.known) - set(projects.known.values()))
         counts = merge(workspace, pulled_folders(workspace))
@@ -115,16 +123,35 @@ def pull(
     return PullCounts(
         counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"],
         sorted(projects.known.values()), changed, gone, sorted(set(altered)), counts["verdicts"],
-        counts["preferences"], misdated,
+        counts["preferences"], misdated, forgotten,
     )  # fmt: skip
 
 
-def fetch_export(workspace: Workspace, client: Client, project: int) -> Path:
-    """Bring the server's export of a project to `annotation/raw/`, in the place of the last one. Holding the lock."""
+def fetch_export(
+    workspace: Workspace, client: Client, project: int, without: Mapping[int, str] = MappingProxyType({})
+) -> tuple[Path, int]:
+    """Bring the server's export of a project to `annotation/raw/`, in the place of the last one. Holding the lock.
+
+    Args:
+        without: people (number on the server → e-mail) of whom nothing comes along.
+
+    Returns:
+        The file, and how many of their answers were left out.
+    """
     path = raw_folder(workspace) / f"project-{project}.json"
     with whole_file(path, mode=0o600) as temporary:
         client.export(project, temporary)
-    return path
+        n = forget_in_export(temporary, without)
+    return path, n
+
+
+def forget_in_export(path: Path, people: Mapping[int, str]) -> int:
+    """Remove what an export holds of these people (number on the server → e-mail). Returns how many answers it was."""
+    n = answers_of(path, people) if people else 0
+    if n or names_anyone(path, people.values()):
+        with whole_file(path, mode=0o600) as temporary:
+            write_without(path, temporary, people)
+    return n
 
 
 def known_of(workspace: Workspace, emails: Mapping[int, str]) -> Known:
@@ -228,6 +255,11 @@ def forget_project(workspace: Workspace, project: int) -> None:
     pulled.drop(project)
 
 
+def read_again(workspace: Workspace, project: int) -> None:
+    """Let the next pull read a project anew, however it looks."""
+    _Pulled(workspace, everything=False).forget(project)
+
+
 def raw_folder(workspace: Workspace) -> Path:
     folder = workspace.annotation_dir / "raw"
     folder.mkdir(parents=True, exist_ok=True)
@@ -281,15 +313,20 @@ class _Pulled:
 
 @dataclass(frozen=True, slots=True)
 class _Export:
-    """A project that changed, as it came; `altered`: its screen is no longer ours."""
+    """A project that changed, as it came but for `left_out` answers; `altered`: its screen is no longer ours."""
 
     path: Path
     fingerprint: str
     altered: bool
+    left_out: int
 
 
 def _exports(
-    workspace: Workspace, client: Client, pulled: _Pulled, places: Iterable[tuple[Place, int]]
+    workspace: Workspace,
+    client: Client,
+    pulled: _Pulled,
+    places: Iterable[tuple[Place, int]],
+    without: Mapping[int, str],
 ) -> Iterator[_Export | None]:
     """The export of each project, None for one that looks as it did."""
     for place, project in places:
@@ -299,7 +336,8 @@ def _exports(
             continue
         on_server = client.project_state(project)["label_config"]
         altered = on_server.strip() != SCREENS[place.project_type].label_config.strip()
-        yield _Export(fetch_export(workspace, client, project), fingerprint, altered)
+        path, left_out = fetch_export(workspace, client, project, without)
+        yield _Export(path, fingerprint, altered, left_out)
 
 
 def _one_ahead(items: Iterator[Item]) -> Iterator[Item]:

@@ -252,6 +252,11 @@ def pull(
         console.note(f"What people chose of the pairs: editfhf benchmark --preferences {folder}")
     if counts.refused:
         console.note(f"{counts.refused} answers or parts of them were refused: {opened.table_path('refused_answers')}")
+    if counts.erased:
+        console.note(
+            f"{counts.erased} answers of people who were erased are on the server again, as after a restore; they were "
+            "left out. `editfhf annotate erase` (by address or pseudonym) removes them there, too."
+        )
     if counts.gone:
         console.note(
             f"Deleted on the server: project {', '.join(map(str, counts.gone))}; what was pulled of them stays. "
@@ -364,12 +369,23 @@ def erase(
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    if not yes:
-        typer.confirm(f"Remove every answer of {name}, here and on the server?", abort=True)
+    who = membership.who_is(opened, name, lambda: connect(opened, url=url))
+    if not yes and not _agrees(f"Remove every answer of {who}, here and on the server?"):
+        console.say("Nothing was changed.")
+        raise typer.Exit(1)
     # Who is known from an export alone is on no server of ours.
     erased = membership.erase_imported(opened, name) or membership.erase(opened, connect(opened, url=url), name)
     console.show(erased.as_row(), as_json=as_json)
-    console.note("Now run `editfhf analyze` and build again; datasets that were built before still hold the answers.")
+    for note in membership.still_held(opened, erased):
+        console.note(note)
+
+
+def _agrees(question: str) -> bool:
+    try:
+        return typer.confirm(question)
+    except typer.Abort:  # Ctrl-C, or nobody is there to answer
+        console.say("")
+        return False
 
 
 @annotate.command(name="import", epilog="Example: editfhf annotate import export.json -w campaign")

@@ -3,15 +3,13 @@
 ```
 annotation/raw/import-DIGEST.json       each export, as it came, but for people who were erased
 annotation/raw/import-SCREEN/….parquet  what all exports of one kind of screen say together
-annotation/erased.json                  pseudonyms of people whose answers no export may bring back
 ```
 """
 
 import hashlib
-import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,8 @@ from typing import Any
 from annotation import interface
 from annotation.answers import author_of
 from annotation.collect import known_of, merge, pulled_folders, raw_folder, store
-from annotation.export_file import read_export
+from annotation.erased import erased, note_erased
+from annotation.export_file import annotations_of, read_export, write_without
 from annotation.harvest import Harvest, Known
 from annotation.pseudonyms import Pseudonyms
 from annotation.worklist import EDIT
@@ -29,9 +28,6 @@ from editfhf.schema import DIMENSIONS, Assignment, stable_id
 from editfhf.workspace import Workspace
 
 NUMBER = 0  # of the project, in `refused_answers`
-ERASED = "erased.json"
-# What a task of an export says of people beside their answers: not needed, and not kept of a file with erased people.
-ABOUT_PEOPLE = ("drafts", "updated_by", "comment_authors", "predictions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +98,7 @@ def read_imports(workspace: Workspace) -> dict[str, int]:
     for place, (copy, export) in reversed(list(enumerate(exports.items()))):
         reader = readers.setdefault(export.screen, Harvest(NUMBER, _with_edits(known, export.screen)))
         for task in read_export(copy):
-            kept = [one for one in _annotations(task) if counts(_key(task, one), export, place)]
+            kept = [one for one in annotations_of(task) if counts(_key(task, one), export, place)]
             reader.add({**task, "annotations": kept})
     for screen, reader in readers.items():
         store(reader, raw_folder(workspace) / f"import-{screen}")
@@ -121,28 +117,11 @@ def imported_people(workspace: Workspace) -> dict[str, int]:
 
 def forget_imported(workspace: Workspace, user: int) -> None:
     """Remove a person from every export, and let none bring the answers back. The tables follow: `read_imports`."""
-    names = sorted(erased(workspace) | set(_pseudonyms(workspace, {user: 0}).values()))
-    with whole_file(workspace.annotation_dir / ERASED, mode=0o600) as temporary:
-        temporary.write_text(json.dumps(names), encoding="utf-8")
+    note_erased(workspace, _pseudonyms(workspace, {user: 0})[user])
     for copy in sorted(raw_folder(workspace).glob("import-*.json")):
         if user in _Export.read(copy).users:
             when = copy.stat()
             _copy(copy, copy, {user}, (when.st_atime_ns, when.st_mtime_ns))
-
-
-def erased(workspace: Workspace) -> set[str]:
-    """Pseudonyms of those whose answers no export may bring back.
-
-    Raises:
-        BadInput: the file is damaged.
-    """
-    path = workspace.annotation_dir / ERASED
-    if not path.is_file():
-        return set()
-    try:
-        return set(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise BadInput(f"{path} is damaged.", mend="Restore it, or an import brings erased people back.") from error
 
 
 def address_of(user: int) -> str:
@@ -171,7 +150,7 @@ class _Export:
         users: dict[int, int] = {}
         changed: dict[str, str] = {}
         for task in read_export(path):
-            for annotation in _annotations(task):
+            for annotation in annotations_of(task):
                 author = author_of(annotation)
                 if author is not None:
                     users[author] = users.get(author, 0) + 1
@@ -192,11 +171,6 @@ def _screen_of(controls: set[str]) -> str:
         return "regions"
     marked = controls & {interface.POLYGONS, interface.SOURCE_POLYGONS, *interface.PLACELESS}
     return "together" if marked else "ratings"
-
-
-def _annotations(task: Mapping[str, Any]) -> list[Any]:
-    annotations = task.get("annotations")
-    return annotations if isinstance(annotations, list) else []
 
 
 def _key(task: Mapping[str, Any], annotation: Any) -> str | None:
@@ -227,19 +201,9 @@ def _copy(path: Path, copy: Path, without: set[int], times: tuple[int, int] | No
         if not without:
             shutil.copyfile(path, temporary)
         else:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write("[")
-                for number, task in enumerate(_without(path, without)):
-                    file.write(("," if number else "") + json.dumps(task))
-                file.write("]")
+            write_without(path, temporary, without)
     if times:
         os.utime(copy, ns=times)
-
-
-def _without(path: Path, users: set[int]) -> Iterator[dict[str, Any]]:
-    for task in read_export(path):
-        rest = {name: value for name, value in task.items() if name not in ABOUT_PEOPLE}
-        yield rest | {"annotations": [one for one in _annotations(task) if author_of(one) not in users]}
 
 
 def _digest(path: Path) -> str:
