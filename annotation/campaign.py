@@ -153,25 +153,6 @@ def require_projects(workspace: Workspace, client: Client) -> Projects:
     return projects
 
 
-def tasks_on_server(workspace: Workspace) -> list[dict[str, Any]]:
-    """What the server has: for each task `edit_id`, `annotator`, `project_type`, `role` and the number of `answers`."""
-    from annotation.client import connect
-
-    client = connect(workspace)
-    known = {row.item_id: row for row in read_assignments(workspace)}
-    found = []
-    for project in require_projects(workspace, client).known.values():
-        for task in client.tasks(project):
-            row = known[item_of(task)]
-            found.append(
-                {
-                    "edit_id": row.edit_id, "annotator": row.annotator, "project_type": row.project_type,
-                    "role": row.role, "answers": task.answers,
-                }
-            )  # fmt: skip
-    return found
-
-
 def done_pairs(
     workspace: Workspace,
     client: Client,

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from annotation import campaign, collect, membership, simulate
-from annotation.campaign import read_assignments, require_projects, tasks_on_server
+from annotation.campaign import read_assignments, require_projects
 from annotation.client import Client
 from annotation.projects import Place, Projects, heal, item_of, title_of_campaign
 from annotation.roster import Roster
@@ -15,6 +15,7 @@ from editfhf.errors import BadInput
 from editfhf.workspace import Workspace
 from tests.annotation.conftest import edits_of, only_project, use_settings
 from tests.annotation.label_studio_json import ratings
+from tests.annotation.on_server import tasks_on_server
 
 pytestmark = pytest.mark.server
 
@@ -345,4 +346,4 @@ def test_the_command_line_invites_takes_back_only_who_is_suspended_and_simulates
     assert "1 is not suspended (active)" in capsys.readouterr().err
     assert cli.run(["annotate", "simulate", "-w", root]) == 2
     assert "3 people are named" in capsys.readouterr().err
-    assert all(task["answers"] == 0 for task in campaign.tasks_on_server(workspace))
+    assert all(task["answers"] == 0 for task in tasks_on_server(workspace))

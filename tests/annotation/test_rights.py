@@ -1,4 +1,4 @@
-"""The right to be forgotten, and membership, on the real Label Studio: what is erased stays so, whatever is restored."""
+"""The right to be forgotten, and membership, on the real Label Studio: who is erased stays so, whatever is restored."""
 
 import io
 import json

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from annotation import campaign, collect, membership, simulate
-from annotation.campaign import read_assignments, require_projects, tasks_on_server
+from annotation.campaign import read_assignments, require_projects
 from annotation.cost import plan_workspace
 from annotation.items import preference_item
 from annotation.lone_regions import lone_regions
@@ -23,6 +23,7 @@ from editfhf.errors import BadInput
 from refiner.inputs import pixels_hash
 from refiner.preferences import read_preferences
 from tests.annotation.conftest import use_settings
+from tests.annotation.on_server import tasks_on_server
 
 pytestmark = pytest.mark.server
 SCREENS = "[regions, verify, preference]"
