@@ -11,16 +11,15 @@ import pyarrow.compute as pc
 from annotation import remote
 from annotation.admission import admit
 from annotation.checks import MOST_CHECKS, SORTS_OF, Check, make_checks, read_checks
-from annotation.client import Client, ServerTask
+from annotation.client import Client, ServerTask, is_own
 from annotation.examples import write_examples
 from annotation.guidelines import guidelines
 from annotation.offers import Offers
 from annotation.pair_folders import take_in
-from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of
+from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of, title_of_campaign
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Roster
-from annotation.server import find_server
 from annotation.shown import Shown
 from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew
 from editfhf.config import CONFIG_NAME
@@ -80,8 +79,7 @@ def push(workspace: Workspace, client: Client, pairs: Path | None = None) -> Pus
 def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> PushCounts:
     """`push` for who holds the lock already."""
     projects, roster = Projects(workspace, client), Roster(workspace)
-    own = find_server(workspace)
-    elsewhere = client.is_remote and (own is None or own.url != client.url)
+    elsewhere = not is_own(workspace, client, title_of_campaign(workspace))
     remote.settle(workspace, client.url if elsewhere else None, bool(projects.known))
     people = {roster.pseudonym(member): member.number for member in roster.active}
     there = {place: heal(client, project) for place, project in projects.known.items()}

@@ -42,10 +42,17 @@ class Client:
     Arguments: see `Connection`.
     """
 
-    def __init__(self, url: str, token: str, workspace: Workspace, is_remote: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        workspace: Workspace,
+        is_remote: bool = False,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.url, self.is_remote = url, is_remote
         self._workspace = workspace
-        connection = Connection(url, token, workspace, is_remote)
+        connection = Connection(url, token, workspace, is_remote, say)
         self._get, self._request, self._download = connection.get, connection.request, connection.download
         self._status = connection.status
 
@@ -284,6 +291,10 @@ class Client:
         """The address at which people make an account with a password of their own; whoever has it can."""
         return self.url + str(self._get("api/invite")["invite_url"])
 
+    def invite_token(self) -> str:
+        """The secret in that address: each server has its own."""
+        return str(self._get("api/invite")["token"])
+
     def whoami(self) -> str:
         """E-mail of the user whose token this is.
 
@@ -300,7 +311,7 @@ def connect(workspace: Workspace, say: Callable[[str], None] = console.note, url
     """The server of a campaign: that at `url` or `LABEL_STUDIO_URL`, where it was handed out, or the workspace's own.
 
     Args:
-        say: takes a line for the user, about an address that is not safe.
+        say: takes a line for the user, about an address that is not safe, or a server that is waited for.
         url: of somebody else's server; its token is in `LABEL_STUDIO_API_KEY`.
 
     Raises:
@@ -311,13 +322,33 @@ def connect(workspace: Workspace, say: Callable[[str], None] = console.note, url
     if address is not None:
         if warning := remote.warning(address):
             say(warning)
-        client = Client(address, remote.token(address), workspace, is_remote=True)
+        client = Client(address, remote.token(address), workspace, is_remote=True, say=say)
         client.whoami()
         return client
-    return _connect_own(workspace)
+    return _connect_own(workspace, say)
 
 
-def _connect_own(workspace: Workspace) -> Client:
+def is_own(workspace: Workspace, client: Client, titles: str) -> bool:
+    """Whether a client talks to the workspace's own server, by whatever address: `localhost`, or that of the wall.
+
+    The own server is asked by its own token (which no other address gets to see): both have the same secret in their
+    invite link, and the same projects.
+
+    Args:
+        titles: what the titles of the campaign's projects begin with.
+    """
+    own = find_server(workspace)
+    if not client.is_remote or (own is not None and own.url == client.url):
+        return True
+    if own is None or not is_up(own.url):
+        return False
+    here = _connect_own(workspace)
+    return here.invite_token() == client.invite_token() and here.projects_titled(titles) == client.projects_titled(
+        titles
+    )
+
+
+def _connect_own(workspace: Workspace, say: Callable[[str], None] = lambda _: None) -> Client:
     running = find_server(workspace)
     if running is None:
         raise BadInput(
@@ -332,4 +363,4 @@ def _connect_own(workspace: Workspace) -> Client:
     path = token_path(workspace)
     if not path.is_file():
         raise BadInput(f"{path} is missing: the token that opens Label Studio.", mend="Put a token of its user there.")
-    return Client(running.url, path.read_text(encoding="utf-8").strip(), workspace)
+    return Client(running.url, path.read_text(encoding="utf-8").strip(), workspace, say=say)

@@ -80,7 +80,9 @@ class Offers:
 
     @cached_property
     def _of_models(self) -> list[Pair]:
-        return pairs_of_models(self.edits, self._files, self.photo_of)
+        rows = self._workspace.read_table("assignments")
+        of_pairs = rows.filter(pc.equal(rows["project_type"], "preference"))
+        return pairs_of_models(self.edits, self._files, self.photo_of, set(of_pairs["edit_id"].to_pylist()))
 
     @cached_property
     def _in_folders(self) -> list[Pair]:

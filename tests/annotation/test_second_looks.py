@@ -213,6 +213,13 @@ def test_pairs_need_their_screen_and_a_whole_folder(workspace, client, blind_fol
     with pytest.raises(BadInput, match=r"images/1left.png', which is no image"):
         campaign.push(workspace, client, blind_folder)
     assert not list((workspace.annotation_dir / "pairs").glob("*"))
+    sheet = blind_folder / "hand-out/pairs.csv"
+    absolute = blind_folder / "hand-out/images/2left.png"
+    sheet.write_text(sheet.read_text().replace("images/2left.png", str(absolute)))
+    Image.new("RGB", (8, 8)).save(blind_folder / "hand-out/images/1left.png")
+    with pytest.raises(BadInput, match=rf"{absolute}', which is not named by its place in that folder"):
+        campaign.push(workspace, client, blind_folder)
+    assert absolute.is_file()
 
 
 def test_while_nobody_is_named_whoever_comes_compares_pairs(workspace, client):
