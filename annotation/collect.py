@@ -10,7 +10,7 @@ annotation/raw/pulled.json          what each project looked like when it was pu
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +24,12 @@ import pyarrow.parquet as pq
 from annotation.campaign import checks_of, read_assignments, require_projects
 from annotation.client import Client
 from annotation.dates import count_misdated
-from annotation.erased import erased_users
-from annotation.export_file import answers_of, names_anyone, read_export, write_without
+from annotation.erased import erased, erased_users
+from annotation.export_file import answers_of, item_in, names_anyone, read_export, write_without
 from annotation.harvest import HARVESTED, Harvest, Known
 from annotation.offers import Offers
 from annotation.pair_folders import write_copies
-from annotation.projects import Item, Place, heal, item_in
+from annotation.projects import Item, Place, heal
 from annotation.pseudonyms import Pseudonyms
 from annotation.roster import Roster
 from annotation.screens import SCREENS
@@ -141,16 +141,17 @@ def fetch_export(
     path = raw_folder(workspace) / f"project-{project}.json"
     with whole_file(path, mode=0o600) as temporary:
         client.export(project, temporary)
-        n = forget_in_export(temporary, without)
+        n = forget_in_export(temporary, without, erased(workspace))
     return path, n
 
 
-def forget_in_export(path: Path, people: Mapping[int, str]) -> int:
-    """Remove what an export holds of these people (number on the server → e-mail). Returns how many answers it was."""
-    n = answers_of(path, people) if people else 0
+def forget_in_export(path: Path, people: Mapping[int, str], items: Collection[str]) -> int:
+    """Remove what an export holds of these people (number on the server → e-mail), and of items that were theirs.
+    Returns how many answers that was."""
+    n = answers_of(path, people, items) if people or items else 0
     if n or names_anyone(path, people.values()):
         with whole_file(path, mode=0o600) as temporary:
-            write_without(path, temporary, people)
+            write_without(path, temporary, people, items)
     return n
 
 

@@ -1,8 +1,7 @@
-"""Who was forgotten: pseudonyms (keyed hashes, nothing else) of people whose answers nothing may bring back, be it a
-restored server or an old export.
+"""Who was forgotten: nothing may bring their answers back, be it a restored server or an old export.
 
 ```
-annotation/erased.json   mode 0600
+annotation/erased.json   keyed hashes, nothing else: pseudonyms, items that were theirs, `of_account`; mode 0600
 ```
 """
 
@@ -18,7 +17,7 @@ FILE = "erased.json"
 
 
 def erased(workspace: Workspace) -> set[str]:
-    """Pseudonyms of those who were erased.
+    """What tells those who were erased: their pseudonyms, the ids of their items, and `of_account`.
 
     Raises:
         BadInput: the file is damaged.
@@ -33,11 +32,16 @@ def erased(workspace: Workspace) -> set[str]:
         raise BadInput(f"{path} is damaged.", mend=mend) from error
 
 
-def note_erased(workspace: Workspace, pseudonym: str) -> None:
-    """Let nothing bring this person's answers back."""
-    names = sorted(erased(workspace) | {pseudonym})
+def note_erased(workspace: Workspace, *hashes: str) -> None:
+    """Let nothing bring a person's answers back."""
+    names = sorted(erased(workspace).union(hashes))
     with whole_file(workspace.annotation_dir / FILE, mode=0o600) as temporary:
         temporary.write_text(json.dumps(names), encoding="utf-8")
+
+
+def of_account(workspace: Workspace, user: int) -> str:
+    """What tells somebody by the number on the campaign's own server, which is all that an export of it tells."""
+    return Pseudonyms.of(workspace).of_email(f"user-{user}@campaign")
 
 
 def erased_users(workspace: Workspace, emails: Mapping[int, str]) -> dict[int, str]:

@@ -42,20 +42,34 @@ def read_export(path: Path) -> Iterator[dict[str, Any]]:
             yield task
 
 
-def write_without(path: Path, target: Path, users: Collection[int]) -> None:
-    """Write an export anew without the answers of some people, and without what tasks say of people beside them."""
+def write_without(path: Path, target: Path, users: Collection[int], items: Collection[str] = ()) -> None:
+    """Write an export anew without the answers of some people, and without what tasks say of people beside them.
+
+    Args:
+        items: ids of items (see `editfhf.schema.Assignment`), of which the whole tasks are left out.
+    """
     with target.open("w", encoding="utf-8") as file:
         file.write("[")
-        for number, task in enumerate(read_export(path)):
+        kept_tasks = (task for task in read_export(path) if item_in(task.get("data")) not in items)
+        for number, task in enumerate(kept_tasks):
             rest = {name: value for name, value in task.items() if name not in ABOUT_PEOPLE}
             kept = [one for one in annotations_of(task) if author_of(one) not in users]
             file.write(("," if number else "") + json.dumps(rest | {"annotations": kept}))
         file.write("]")
 
 
-def answers_of(path: Path, users: Collection[int]) -> int:
-    """How many answers in an export are by these people."""
-    return sum(author_of(one) in users for task in read_export(path) for one in annotations_of(task))
+def answers_of(path: Path, users: Collection[int], items: Collection[str] = ()) -> int:
+    """How many answers in an export are by these people, or to these items."""
+    return sum(
+        author_of(one) in users or item_in(task.get("data")) in items
+        for task in read_export(path)
+        for one in annotations_of(task)
+    )
+
+
+def item_in(data: Any) -> str:
+    """What the data of a task (decoded JSON of any shape) is about: `Assignment.item_id`; "" for a task not ours."""
+    return str(data.get("item", "")) if isinstance(data, dict) else ""
 
 
 def annotations_of(task: Mapping[str, Any]) -> list[Any]:

@@ -9,16 +9,17 @@ annotation/raw/import-SCREEN/….parquet  what all exports of one kind of screen
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from annotation import interface
 from annotation.answers import author_of
+from annotation.campaign import read_assignments
 from annotation.collect import known_of, merge, pulled_folders, raw_folder, store
-from annotation.erased import erased, note_erased
-from annotation.export_file import annotations_of, read_export, write_without
+from annotation.erased import erased, of_account
+from annotation.export_file import annotations_of, answers_of, item_in, read_export, write_without
 from annotation.harvest import Harvest, Known
 from annotation.pseudonyms import Pseudonyms
 from annotation.worklist import EDIT
@@ -69,12 +70,11 @@ def import_export(workspace: Workspace, path: Path) -> ImportCounts:
         raise BadInput(f"{path} is no JSON export of Label Studio.", mend="Export as JSON, not as JSON-MIN.") from error
     with workspace.lock("annotate"):
         copy = raw_folder(workspace) / f"import-{_digest(path)}.json"
-        names = _pseudonyms(workspace, export.users)
-        gone = {user for user, name in names.items() if name in erased(workspace)}
+        gone = _gone_in(workspace, export)
         if not copy.is_file():  # one that is there may lack people who were erased
-            _copy(path, copy, gone)
+            _copy(path, copy, *gone)
         rows = read_imports(workspace)
-    left_out = sum(n for user, n in export.users.items() if user in gone)
+    left_out = answers_of(path, *gone)
     return ImportCounts(
         export.screen, rows["ratings"], rows["regions"], rows["answers"], rows["refused_answers"], left_out
     )
@@ -115,13 +115,34 @@ def imported_people(workspace: Workspace) -> dict[str, int]:
     return {name: user for user, name in _pseudonyms(workspace, users).items()}
 
 
-def forget_imported(workspace: Workspace, user: int) -> None:
-    """Remove a person from every export, and let none bring the answers back. The tables follow: `read_imports`."""
-    note_erased(workspace, _pseudonyms(workspace, {user: 0})[user])
-    for copy in sorted(raw_folder(workspace).glob("import-*.json")):
-        if user in _Export.read(copy).users:
+def forget_in_imports(workspace: Workspace) -> None:
+    """Remove those who were erased from every export that was imported, and from the tables."""
+    copies = sorted(raw_folder(workspace).glob("import-*.json"))
+    for copy in copies:
+        users, items = _gone_in(workspace, _Export.read(copy))
+        if users or items:
             when = copy.stat()
-            _copy(copy, copy, {user}, (when.st_atime_ns, when.st_mtime_ns))
+            _copy(copy, copy, users, items, (when.st_atime_ns, when.st_mtime_ns))
+    if copies:
+        read_imports(workspace)
+    else:
+        merge(workspace, pulled_folders(workspace))
+
+
+def _gone_in(workspace: Workspace, export: "_Export") -> tuple[Set[int], Set[str]]:
+    """Users of an export who were erased, and items in it that were theirs.
+
+    In an export of this campaign's own server people have the numbers that they have there.
+    """
+    gone = erased(workspace)
+    if not gone:
+        return set(), set()
+    names = _pseudonyms(workspace, export.users)
+    is_own = bool(export.items & ({row.item_id for row in read_assignments(workspace)} | gone))
+    users = {user for user, name in names.items() if name in gone}
+    if is_own:
+        users |= {user for user in export.users if of_account(workspace, user) in gone}
+    return users, export.items & gone
 
 
 def address_of(user: int) -> str:
@@ -137,11 +158,13 @@ class _Export:
         screen: on which the answers were given.
         users: who gave how many.
         changed: when each answer was changed last, by what makes it that answer.
+        items: that the tasks name.
     """
 
     screen: str
     users: Mapping[int, int]
     changed: Mapping[str, str]
+    items: Set[str]
 
     @classmethod
     def read(cls, path: Path) -> "_Export":
@@ -149,7 +172,9 @@ class _Export:
         controls: set[str] = set()
         users: dict[int, int] = {}
         changed: dict[str, str] = {}
+        named: set[str] = set()
         for task in read_export(path):
+            named.add(item_in(task.get("data")))
             for annotation in annotations_of(task):
                 author = author_of(annotation)
                 if author is not None:
@@ -159,7 +184,7 @@ class _Export:
                 result = annotation.get("result") if isinstance(annotation, dict) else None
                 items = result if isinstance(result, list) else []
                 controls |= {str(item.get("from_name")) for item in items if isinstance(item, dict)}
-        return cls(_screen_of(controls), users, changed)
+        return cls(_screen_of(controls), users, changed, named - {""})
 
 
 def _screen_of(controls: set[str]) -> str:
@@ -195,13 +220,13 @@ def _pseudonyms(workspace: Workspace, users: Mapping[int, int]) -> dict[int, str
     return {user: pseudonyms.of_email(address_of(user)) for user in users}
 
 
-def _copy(path: Path, copy: Path, without: set[int], times: tuple[int, int] | None = None) -> None:
-    """An export without the answers of some people; byte for byte where none of them is in it."""
+def _copy(path: Path, copy: Path, users: Set[int], items: Set[str], times: tuple[int, int] | None = None) -> None:
+    """An export without the answers of some people and to some items; byte for byte where nothing of these is in it."""
     with whole_file(copy, mode=0o600) as temporary:
-        if not without:
+        if not users and not items:
             shutil.copyfile(path, temporary)
         else:
-            write_without(path, temporary, without)
+            write_without(path, temporary, users, items)
     if times:
         os.utime(copy, ns=times)
 

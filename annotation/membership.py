@@ -13,9 +13,9 @@ from annotation.backup import earlier_copies
 from annotation.campaign import PushCounts, edits_to_show, push_locked, read_assignments
 from annotation.client import Client
 from annotation.collect import forget_in_export, forget_project, merge, pulled_folders, read_again
-from annotation.erased import note_erased
+from annotation.erased import erased, note_erased, of_account
 from annotation.harvest import HARVESTED
-from annotation.import_file import address_of, forget_imported, imported_people, read_imports
+from annotation.import_file import address_of, forget_in_imports, imported_people
 from annotation.marks import mark_file, marks_there
 from annotation.projects import Projects
 from annotation.pseudonyms import Pseudonyms
@@ -95,20 +95,21 @@ def erase(workspace: Workspace, client: Client, name: str) -> Erased:
         annotator = roster.pseudonym(member)
         users = client.users()
         account = next((user for user, address in users.items() if address.lower() == member.email), None)
+        rows = read_assignments(workspace)
         # First of all: whatever is killed from here on, no pull brings anything back. Then the server.
-        note_erased(workspace, annotator)
+        own = [row.item_id for row in rows if row.annotator == annotator]
+        note_erased(workspace, annotator, *own, *([] if account is None else [of_account(workspace, account)]))
         removed = _erase_on_server(workspace, client, member.number, account)
-        rows, edits = _erase_pulled(workspace, annotator, {account: member.email} if account is not None else {})
+        n_rows, edits = _erase_pulled(workspace, annotator, {} if account is None else {account: member.email})
         for project in removed:
             forget_project(workspace, project)
-        assignments = [row for row in read_assignments(workspace) if row.annotator != annotator]
-        workspace.write_table("assignments", assignments)
-        merge(workspace, pulled_folders(workspace))
+        workspace.write_table("assignments", [row for row in rows if row.annotator != annotator])
+        forget_in_imports(workspace)  # the tables follow
         _remove_marks(workspace)
         if member.number != GUEST:
             roster.remove(str(member.number))
         admit(workspace, client)  # the wall's file names people, too
-    return Erased(annotator, rows, removed, len(edits), account)
+    return Erased(annotator, n_rows, removed, len(edits), account)
 
 
 def who_is(workspace: Workspace, name: str, connect: Callable[[], Client]) -> str:
@@ -131,7 +132,7 @@ def who_is(workspace: Workspace, name: str, connect: Callable[[], Client]) -> st
     return f"{member.email} ({number}pseudonym {roster.pseudonym(member)})"
 
 
-def still_held(workspace: Workspace, erased: Erased) -> list[str]:
+def still_held(workspace: Workspace, gone: Erased) -> list[str]:
     """What is to be done after `erase`, by hand: each a sentence for the user."""
     notes = [
         "Now `editfhf annotate push`: it withdraws what showed the person's regions, and hands the edits out again. "
@@ -143,10 +144,10 @@ def still_held(workspace: Workspace, erased: Erased) -> list[str]:
             f"Copies of the server from before still hold the person: {names}. Remove them, and make a new one "
             "(`editfhf annotate serve --backup FILE`); so with back-ups elsewhere. No pull takes the answers from them."
         )
-    if erased.account is not None:
+    if gone.account is not None:
         notes.append(
             f"The account on the server stays, with its address: its administrator removes it (DELETE /api/users/"
-            f"{erased.account}), unless other campaigns there need it."
+            f"{gone.account}), unless other campaigns there need it."
         )
     return notes
 
@@ -165,11 +166,10 @@ def erase_imported(workspace: Workspace, name: str) -> Erased | None:
         imported = _imported(workspace, name)
         if imported is None:
             return None
-        annotator, user = imported
+        annotator, _ = imported
         note_erased(workspace, annotator)
         rows, edits = _erase_pulled(workspace, annotator, {})
-        forget_imported(workspace, user)
-        read_imports(workspace)
+        forget_in_imports(workspace)
     return Erased(annotator, rows, [], len(edits))
 
 
@@ -224,7 +224,7 @@ def _erase_pulled(workspace: Workspace, annotator: str, account: Mapping[int, st
                     edits |= set(own["edit_id"].to_pylist())
                 with whole_file(path) as temporary:
                     pq.write_table(content.filter(pc.not_equal(content["annotator"], annotator)), temporary)
-        if not folder.name.startswith("import-"):  # of exports that came as files see `forget_imported`
+        if not folder.name.startswith("import-"):  # of exports that came as files see `forget_in_imports`
             _erase_raw(workspace, folder, is_in, account)
     return rows, edits
 
@@ -233,7 +233,7 @@ def _erase_raw(workspace: Workspace, folder: Path, is_in: bool, account: Mapping
     """Remove a person from the server's own export, also of a project that is on no server any more."""
     raw = folder.with_suffix(".json")
     if raw.is_file() and account:
-        is_in |= forget_in_export(raw, account) > 0
+        is_in |= forget_in_export(raw, account, erased(workspace)) > 0
     elif is_in:  # which of the people in it the person is cannot be told
         raw.unlink(missing_ok=True)
     if is_in:  # a restored server may look as it did at the last pull

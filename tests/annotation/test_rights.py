@@ -9,6 +9,7 @@ import pytest
 from annotation import backup, campaign, collect, membership, server, simulate
 from annotation.campaign import read_assignments, require_projects
 from annotation.client import connect
+from annotation.import_file import import_export
 from annotation.projects import Place, Projects
 from annotation.roster import Roster
 from editfhf import cli
@@ -108,6 +109,35 @@ def test_a_project_that_is_on_no_server_any_more_keeps_nothing_of_an_erased_pers
     membership.erase(answered, client, "2")
     assert raw_answers_by(answered, user) == 0
     assert raw_answers_by(answered, user_of(client, roster.find("1").email)) == others > 0
+    assert traces(answered, gone.email, pseudonym) == []
+
+
+def test_an_old_export_of_the_campaign_brings_nothing_of_an_erased_person_back(answered, client, tmp_path):
+    roster = Roster(answered)
+    gone = roster.find("2")
+    pseudonym, user = roster.pseudonym(gone), user_of(client, gone.email)
+    places = require_projects(answered, client).known
+    task = next(iter(client.tasks(places[Place("together", 1)])))
+    client.add_annotation(task.id, {"result": ratings("1", "1", "1"), "completed_by": user})
+    exports = [tmp_path / f"{number}.json" for number in (1, 2)]
+    for number, path in enumerate(exports, start=1):
+        client.export(places[Place("together", number)], path)
+
+    def kept_of_imports() -> list[int]:
+        files = (answered.annotation_dir / "raw").glob("import-*.json")
+        tasks = [task for path in files for task in json.loads(path.read_text())]
+        return sorted(one["completed_by"] for task in tasks for one in task["annotations"])
+
+    n_others = len([one for task in json.loads(exports[0].read_text()) for one in task["annotations"]]) - 1
+    n_own = len([one for task in json.loads(exports[1].read_text()) for one in task["annotations"]])
+    import_export(answered, exports[0])  # before, and both after
+    assert user in kept_of_imports()
+    membership.erase(answered, client, "2")
+    assert kept_of_imports() == [user_of(client, roster.find("1").email)] * n_others
+    assert [import_export(answered, path).erased for path in exports] == [1, n_own]
+    assert kept_of_imports() == [user_of(client, roster.find("1").email)] * n_others
+    refused = answered.read_table("refused_answers").to_pylist()
+    assert {json.loads(row["raw"])["completed_by"] for row in refused} == {user_of(client, roster.find("1").email)}
     assert traces(answered, gone.email, pseudonym) == []
 
 
