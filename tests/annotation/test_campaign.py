@@ -1,3 +1,4 @@
+import json
 from collections import Counter
 from itertools import pairwise
 
@@ -340,8 +341,18 @@ def test_the_command_line_invites_takes_back_only_who_is_suspended_and_simulates
     assert cli.run(["annotate", "people", "-w", root, "--invite"]) == 0
     assert capsys.readouterr().out.startswith(f"{client.url}/user/signup/?token=")
     use_settings(workspace, drawers_per_edit=2)
-    Roster(workspace).add(["ann@example.org", "bob@example.org", "cid@example.org"])
-    campaign.push(workspace, client)
+    add = [part for name in ("ann", "bob", "cid") for part in ("--add", f"{name}@example.org")]
+    assert cli.run(["annotate", "people", "-w", root, *add]) == 0
+    assert "already" not in capsys.readouterr().err
+    assert cli.run(["annotate", "people", "-w", root, "--add", "BOB@example.org", *add]) == 0
+    assert "3 of them were there already" in capsys.readouterr().err
+    assert cli.run(["annotate", "push", "-w", root]) == 0
+    printed = capsys.readouterr().out
+    numbers = sorted(require_projects(workspace, client).known.values())
+    assert f"{numbers[0]}–{numbers[2]}" in printed  # made one after the other
+    assert f"Next: people label at {client.url}; editfhf annotate status -w {root}, then pull" in printed
+    assert cli.run(["annotate", "push", "-w", root, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["projects"] == numbers
     assert cli.run(["annotate", "suspend", "1", "-w", root, "--undo"]) == 2
     assert "1 is not suspended (active)" in capsys.readouterr().err
     assert cli.run(["annotate", "simulate", "-w", root]) == 2
