@@ -12,6 +12,7 @@ from annotation import remote
 from annotation.admission import admit
 from annotation.checks import MOST_CHECKS, SORTS_OF, Check, make_checks, read_checks
 from annotation.client import Client, ServerTask, is_own
+from annotation.erased import erased
 from annotation.examples import write_examples
 from annotation.guidelines import guidelines
 from annotation.offers import Offers
@@ -161,7 +162,7 @@ def done_pairs(
     roster: Roster,
 ) -> set[tuple[str, str]]:
     """(thing, person) of all that counts as done: on the server, or brought home before its project was deleted."""
-    aside = roster.screened()
+    aside = roster.screened() | erased(workspace)  # what a restored server still has of these is no answer
     done = {(row.edit_id, row.annotator) for row in rows if row.item_id in answered and row.role == EDIT}
     table, thing, _ = OWN_TABLES.get(project_type, ("answers", "edit_id", ""))
     home = workspace.read_table(table)

@@ -21,7 +21,7 @@ from annotation.projects import Projects
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Member, Roster
-from editfhf.errors import BadInput
+from editfhf.errors import BadInput, JobFailed
 from editfhf.files import whole_file
 from editfhf.workspace import Workspace
 
@@ -232,10 +232,13 @@ def _erase_pulled(workspace: Workspace, annotator: str, account: Mapping[int, st
 def _erase_raw(workspace: Workspace, folder: Path, is_in: bool, account: Mapping[int, str]) -> None:
     """Remove a person from the server's own export, also of a project that is on no server any more."""
     raw = folder.with_suffix(".json")
-    if raw.is_file() and account:
-        is_in |= forget_in_export(raw, account, erased(workspace)) > 0
-    elif is_in:  # which of the people in it the person is cannot be told
-        raw.unlink(missing_ok=True)
+    try:
+        if raw.is_file() and account:
+            is_in |= forget_in_export(raw, account, erased(workspace)) > 0
+        elif is_in:  # which of the people in it the person is cannot be told
+            raw.unlink(missing_ok=True)
+    except JobFailed:  # damaged: who is in it cannot be told either
+        raw.unlink()
     if is_in:  # a restored server may look as it did at the last pull
         read_again(workspace, int(folder.name.removeprefix("project-")))
 

@@ -109,7 +109,7 @@ def simulate(
         else:
             n_answers = sum(worker.answer_in_bulk(some) for worker, some in track(work))
     left_out = sum(not has_truth(workspace, edit.edit_id) for edit in edits)
-    return SimulationCounts(n_people, n_answers, left_out)
+    return SimulationCounts(len(people), n_answers, left_out)
 
 
 def annotation_of(person: Person, seen: Look, project_type: str, seed: int, nth: int = 1) -> dict[str, Any]:

@@ -101,15 +101,19 @@ def test_a_project_that_is_on_no_server_any_more_keeps_nothing_of_an_erased_pers
     task = next(iter(client.tasks(shared)))
     client.add_annotation(task.id, {"result": ratings("1", "1", "1"), "completed_by": user})
     collect.pull(answered, client)
+    third = Place("together", 3)
     for number in (1, 2):
         client.delete_project(require_projects(answered, client).known[Place("together", number)])
     assert len(collect.pull(answered, client).gone) == 2
     assert raw_answers_by(answered, user) > 1
     others = raw_answers_by(answered, user_of(client, roster.find("1").email))
+    damaged = collect.raw_folder(answered) / f"project-{require_projects(answered, client).known[third]}.json"
+    damaged.write_text('[{"id": 1, "annotations": [')
     membership.erase(answered, client, "2")
     assert raw_answers_by(answered, user) == 0
     assert raw_answers_by(answered, user_of(client, roster.find("1").email)) == others > 0
     assert traces(answered, gone.email, pseudonym) == []
+    assert not damaged.exists()
 
 
 def test_an_old_export_of_the_campaign_brings_nothing_of_an_erased_person_back(answered, client, tmp_path):
