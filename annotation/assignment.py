@@ -3,15 +3,14 @@
 import hmac
 from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
+from math import inf
 
 import numpy as np
 
 from annotation.levelling import Balance, Shares
-from annotation.order import REPEAT_AFTER, Thing, spread, with_checks_and_repeats
+from annotation.order import Thing, spread
 from editfhf.errors import BadInput
 from editfhf.schema import ID_LENGTH, stable_id
-
-__all__ = ["REPEAT_AFTER", "Thing", "assign", "item_id", "spread", "with_checks_and_repeats"]
 
 EVEN_AT_LAST = 8  # things for each person, the last that are dealt: what came before may balance models and tasks
 MOST_DEVIATION = 2.0  # things too many of a model or task, that weigh as much as things too many in all
@@ -25,6 +24,9 @@ def assign(
     done: Collection[tuple[str, str]] = (),
     kept: Mapping[str, Sequence[str]] | None = None,
     barred: Collection[tuple[str, str]] = (),
+    screen: str = "",
+    noun: str = "thing",
+    setting: str = "raters",
 ) -> dict[str, list[str]]:
     """What each person is still to look at, in order.
 
@@ -41,6 +43,7 @@ def assign(
         done: (thing, person), also of people who have left.
         kept: person → what this person has already and has not done, in order: it stays as far as shares allow.
         barred: (thing, person) who must not look at it, such as who drew it.
+        screen, noun, setting: for the error: on which kind of screen, what a thing is, and what says `raters`.
 
     Returns:
         person → ids of things: what was kept, in its order, then what is new, shuffled, edits of one photo far apart
@@ -59,7 +62,14 @@ def assign(
     for thing_id, person in barred:
         if thing_id in taken:
             taken[thing_id].add(person)
-    _require_enough(did, taken, people, raters)
+    there = _fewest(did, taken, people)
+    if there < raters:
+        on = f" on the screen {screen}" if screen else ""
+        raise BadInput(
+            f"Each {noun}{on} needs {raters} different people, and there are {there}.",
+            mend=f"Let {raters - there} more join (`editfhf annotate people --add`), or lower {setting} in "
+            "editfhf.yaml.",
+        )
     held = _keep(kept or {}, people, need, taken)
     number_of = {person: number for number, person in enumerate(people)}
     by_people, not_by = (
@@ -91,18 +101,13 @@ def item_id(key: str, annotator: str, project_type: str, thing_id: str, role: st
     return hmac.new(key.encode(), text.encode(), sha256).hexdigest()[:ID_LENGTH]
 
 
-def _require_enough(
-    did: Mapping[str, set[str]], taken: Mapping[str, set[str]], people: Sequence[str], raters: int
-) -> None:
+def _fewest(did: Mapping[str, set[str]], taken: Mapping[str, set[str]], people: Sequence[str]) -> float:
+    """How many people there are at least for each thing: who did it, and who may."""
     everybody = set(people)
-    for thing, those in taken.items():
-        there = len(did[thing]) + len(everybody - those) if those else len(everybody)
-        if there < raters:
-            raise BadInput(
-                f"Each edit needs {raters} different people, and there are {there} for {thing}.",
-                mend=f"Let {raters - there} more join (`editfhf annotate people --add`), or lower raters_per_edit, "
-                "drawers_per_edit, verifiers_per_region or judges_per_pair in editfhf.yaml.",
-            )
+    return min(
+        (len(did[thing]) + len(everybody - those) if those else len(everybody) for thing, those in taken.items()),
+        default=inf,
+    )
 
 
 def _keep(

@@ -11,16 +11,16 @@ import pyarrow.compute as pc
 from annotation import remote
 from annotation.admission import admit
 from annotation.checks import MOST_CHECKS, SORTS_OF, Check, make_checks, read_checks
-from annotation.client import Client, ServerTask
+from annotation.client import Client, ServerTask, is_own
+from annotation.erased import erased
 from annotation.examples import write_examples
 from annotation.guidelines import guidelines
 from annotation.offers import Offers
 from annotation.pair_folders import take_in
-from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of
+from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of, title_of_campaign
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Roster
-from annotation.server import find_server
 from annotation.shown import Shown
 from annotation.shown_regions import remember
 from annotation.taxonomy import require_mapped
@@ -82,8 +82,7 @@ def push(workspace: Workspace, client: Client, pairs: Path | None = None) -> Pus
 def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> PushCounts:
     """`push` for who holds the lock already."""
     projects, roster = Projects(workspace, client), Roster(workspace)
-    own = find_server(workspace)
-    elsewhere = client.is_remote and (own is None or own.url != client.url)
+    elsewhere = not is_own(workspace, client, title_of_campaign(workspace))
     remote.settle(workspace, client.url if elsewhere else None, bool(projects.known))
     of_each_screen = {place.project_type: project for place, project in projects.known.items()}
     require_mapped(workspace, (client.project_state(one)["label_config"] for one in of_each_screen.values()))
@@ -168,25 +167,6 @@ def require_projects(workspace: Workspace, client: Client) -> Projects:
     return projects
 
 
-def tasks_on_server(workspace: Workspace) -> list[dict[str, Any]]:
-    """What the server has: for each task `edit_id`, `annotator`, `project_type`, `role` and the number of `answers`."""
-    from annotation.client import connect
-
-    client = connect(workspace)
-    known = {row.item_id: row for row in read_assignments(workspace)}
-    found = []
-    for project in require_projects(workspace, client).known.values():
-        for task in client.tasks(project):
-            row = known[item_of(task)]
-            found.append(
-                {
-                    "edit_id": row.edit_id, "annotator": row.annotator, "project_type": row.project_type,
-                    "role": row.role, "answers": task.answers,
-                }
-            )  # fmt: skip
-    return found
-
-
 def done_pairs(
     workspace: Workspace,
     client: Client,
@@ -197,7 +177,7 @@ def done_pairs(
     roster: Roster,
 ) -> set[tuple[str, str]]:
     """(thing, person) of all that counts as done: on the server, or brought home before its project was deleted."""
-    aside = roster.screened()
+    aside = roster.screened() | erased(workspace)  # what a restored server still has of these is no answer
     done = {(row.edit_id, row.annotator) for row in rows if row.item_id in answered and row.role == EDIT}
     table, thing, _ = OWN_TABLES.get(project_type, ("answers", "edit_id", ""))
     home = workspace.read_table(table)

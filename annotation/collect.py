@@ -11,11 +11,12 @@ The tables of the workspace are those of the projects one behind the other, by t
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -26,13 +27,14 @@ from annotation.batches import read_batches
 from annotation.campaign import checks_of, require_projects
 from annotation.client import Client
 from annotation.dates import count_misdated
-from annotation.export_file import read_export
+from annotation.erased import erased, erased_users
+from annotation.export_file import answers_of, item_in, names_anyone, read_export, write_without
 from annotation.handed_out import HandedOut, Marks
 from annotation.harvest import HARVESTED, Harvest, Known
 from annotation.harvest_files import harvest_files
 from annotation.offers import pairs_shown
 from annotation.pair_folders import damaged_folders, write_copies
-from annotation.projects import Item, Place, heal, item_in
+from annotation.projects import Item, Place, heal
 from annotation.pseudonyms import Pseudonyms
 from annotation.roster import Roster
 from annotation.screens import SCREENS
@@ -58,6 +60,8 @@ class PullCounts:
         drafts: project → tasks that somebody has begun and not submitted; none of their answers is here.
         damaged: folders of pairs that cannot be read, and why, one sentence each: answers about their pairs are among
             the refused ones, and are read anew by the next pull.
+        erased: answers of people who were erased, left out of what was read anew: an older state of the server was
+            restored.
     """
 
     ratings: int
@@ -73,11 +77,12 @@ class PullCounts:
     misdated: int = 0
     drafts: dict[int, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
+    erased: int = 0
 
     def as_row(self) -> dict[str, Any]:
         names = (
             "ratings", "regions", "answers", "verdicts", "preferences", "refused", "projects", "changed", "gone",
-            "altered", "misdated", "damaged",
+            "altered", "misdated", "damaged", "erased",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"drafts": sum(self.drafts.values())}
 
@@ -100,25 +105,28 @@ def pull(
     """
     with workspace.lock("annotate"):
         projects = require_projects(workspace, client)
-        pulled, known = _Pulled(workspace, everything), known_of(workspace, client.users())
+        users = client.users()
+        pulled, known, forgotten = _Pulled(workspace, everything), known_of(workspace, users), 0
+        gone_people = erased_users(workspace, users)
         changed, altered = [], list(projects.renamed)
         places = sorted(projects.known.items())
         remove_leftovers(raw_folder(workspace))
-        exports = _one_ahead(_exports(workspace, client, pulled, places))
+        exports = _one_ahead(_exports(workspace, client, pulled, places, gone_people))
         for (place, project), export in zip(track(places), exports, strict=True):
             if export is None:
                 continue
             pulled.forget(project)
-            path, fingerprint = export.path, export.fingerprint
+            path, fingerprint, left_out = export.path, export.fingerprint, export.left_out
             version_at = partial(projects.version_at, project)
             if not harvest(project, known, path, pulled.folder(project), place.project_type, version_at):
                 heal(client, project)
                 fingerprint = _fingerprint(client, project)
-                path = fetch_export(workspace, client, project)
+                path, left_out = fetch_export(workspace, client, project, gone_people)
                 harvest(project, known, path, pulled.folder(project), place.project_type, version_at)
             is_whole = place.project_type != "preference" or not known.unreadable
             pulled.note(project, fingerprint if is_whole else "")
             changed.append(project)
+            forgotten += left_out
             altered += [project] * export.altered
         drafts = {project: len(client.tasks_with_drafts(project)) for _, project in places}
         gone = sorted(set(pulled.known) - set(projects.known.values()))
@@ -130,16 +138,36 @@ def pull(
         counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"],
         sorted(projects.known.values()), changed, gone, sorted(set(altered)), counts["verdicts"],
         counts["preferences"], misdated, {project: n for project, n in drafts.items() if n},
-        list(damaged_folders(workspace).values()),
+        list(damaged_folders(workspace).values()), forgotten,
     )  # fmt: skip
 
 
-def fetch_export(workspace: Workspace, client: Client, project: int) -> Path:
-    """Bring the server's export of a project to `annotation/raw/`, in the place of the last one. Holding the lock."""
+def fetch_export(
+    workspace: Workspace, client: Client, project: int, without: Mapping[int, str] = MappingProxyType({})
+) -> tuple[Path, int]:
+    """Bring the server's export of a project to `annotation/raw/`, in the place of the last one. Holding the lock.
+
+    Args:
+        without: people (number on the server → e-mail) of whom nothing comes along.
+
+    Returns:
+        The file, and how many of their answers were left out.
+    """
     path = raw_folder(workspace) / f"project-{project}.json"
     with whole_file(path, mode=0o600) as temporary:
         client.export(project, temporary)
-    return path
+        n = forget_in_export(temporary, without, erased(workspace))
+    return path, n
+
+
+def forget_in_export(path: Path, people: Mapping[int, str], items: Collection[str]) -> int:
+    """Remove what an export holds of these people (number on the server → e-mail), and of items that were theirs.
+    Returns how many answers that was."""
+    n = answers_of(path, people, items) if people or items else 0
+    if n or names_anyone(path, people.values()):
+        with whole_file(path, mode=0o600) as temporary:
+            write_without(path, temporary, people, items)
+    return n
 
 
 def known_of(workspace: Workspace, emails: Mapping[int, str]) -> Known:
@@ -251,6 +279,11 @@ def forget_project(workspace: Workspace, project: int) -> None:
     pulled.drop(project)
 
 
+def read_again(workspace: Workspace, project: int) -> None:
+    """Let the next pull read a project anew, however it looks."""
+    _Pulled(workspace, everything=False).forget(project)
+
+
 def raw_folder(workspace: Workspace) -> Path:
     folder = workspace.annotation_dir / "raw"
     folder.mkdir(parents=True, exist_ok=True)
@@ -306,15 +339,20 @@ class _Pulled:
 
 @dataclass(frozen=True, slots=True)
 class _Export:
-    """A project that changed, as it came; `altered`: its screen is no longer ours."""
+    """A project that changed, as it came but for `left_out` answers; `altered`: its screen is no longer ours."""
 
     path: Path
     fingerprint: str
     altered: bool
+    left_out: int
 
 
 def _exports(
-    workspace: Workspace, client: Client, pulled: _Pulled, places: Iterable[tuple[Place, int]]
+    workspace: Workspace,
+    client: Client,
+    pulled: _Pulled,
+    places: Iterable[tuple[Place, int]],
+    without: Mapping[int, str],
 ) -> Iterator[_Export | None]:
     """The export of each project, None for one that looks as it did."""
     for place, project in places:
@@ -324,7 +362,8 @@ def _exports(
             continue
         on_server = client.project_state(project)["label_config"]
         altered = on_server.strip() != SCREENS[place.project_type].label_config.strip()
-        yield _Export(fetch_export(workspace, client, project), fingerprint, altered)
+        path, left_out = fetch_export(workspace, client, project, without)
+        yield _Export(path, fingerprint, altered, left_out)
 
 
 def _one_ahead(items: Iterator[Item]) -> Iterator[Item]:

@@ -82,7 +82,10 @@ class Offers:
 
     @cached_property
     def _of_models(self) -> list[Pair]:
-        return list(pairs_of_models(self.edits, self._files, self.photo_of))
+        rows = self._workspace.read_table("assignments")
+        of_pairs = rows.filter(pc.equal(rows["project_type"], "preference"))
+        handed_out = set(of_pairs["edit_id"].to_pylist())
+        return list(pairs_of_models(self.edits, self._files, self.photo_of, handed_out))
 
     @cached_property
     def _in_folders(self) -> list[Pair]:

@@ -159,7 +159,9 @@ def _rows(hand_out: Path, key: Key) -> dict[str, dict[str, str]]:
 def _require_image(hand_out: Path, file: str) -> None:
     path = (hand_out / file).resolve()
     problem = ""
-    if not file or not path.is_relative_to(hand_out.resolve()):
+    if Path(file).is_absolute():
+        problem = "is not named by its place in that folder"
+    elif not file or not path.is_relative_to(hand_out.resolve()):
         problem = "lies outside of it"
     elif not path.is_file():
         problem = "is not there"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from annotation.cost import ASSUMED_S, measured_seconds
+from annotation.cost import ASSUMED_S, mean_seconds, measured_seconds
 from annotation.worklist import EDIT
 from editfhf.schema import Assignment
 
@@ -54,7 +54,8 @@ class PersonProgress:
         asked: None where nobody in particular was asked.
         median_s: of this person's answers as last pulled, seconds; None where there are none.
         last_seen: when the last answer that was pulled was given, ISO 8601 in UTC; "" for none.
-        hours_left: at that pace; at that of the others where this person's is not known.
+        hours_left: at the mean of these (see `annotation.cost.mean_seconds`); at that of the others where this person's
+            is not known.
         drafts: tasks that were begun and not submitted; None where the server was not asked.
         refused: answers of which nothing could be taken; they are not done.
     """
@@ -139,10 +140,16 @@ class _Pace:
     def __init__(self, answers: pd.DataFrame) -> None:
         known = answers[answers["lead_time_s"] > 0]
         medians = known.groupby(["project_type", "annotator"])["lead_time_s"].median()
-        self._own: dict[Any, float] = {key: float(value) for key, value in medians.items()}
+        self._medians: dict[Any, float] = {key: float(value) for key, value in medians.items()}
+        self._own: dict[Any, float] = {key: float(value) for key, value in mean_seconds(known).items()}
         self._measured = measured_seconds(answers[~answers["screened"].astype(bool)])
 
+    def median(self, screen: str, person: str) -> float | None:
+        """What is usual of a person."""
+        return self._medians.get((screen, person))
+
     def own(self, screen: str, person: str) -> float | None:
+        """By which a person's time adds up: the mean."""
         return self._own.get((screen, person))
 
     def of_screen(self, screen: str) -> tuple[float, bool]:
@@ -190,9 +197,12 @@ def _people(
         own = pace.own(screen, name)
         open_items = wanted - n if wanted and person.state in ("active", "paused") else 0
         left = open_items * (own if own is not None else pace.of_screen(screen)[0]) / 3600
+        usual = pace.median(screen, name)
         begun = None if drafts is None else drafts.get((screen, name), 0)
         lost = refused.get((screen, name), 0)
-        result.append(PersonProgress(screen, name, person.kind, person.state, n, wanted, own, last, left, begun, lost))
+        result.append(
+            PersonProgress(screen, name, person.kind, person.state, n, wanted, usual, last, left, begun, lost)
+        )
     return result
 
 

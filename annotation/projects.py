@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pyarrow.compute as pc
 
 from annotation.client import Client, ServerTask
+from annotation.export_file import item_in
 from annotation.roster import Roster
 from annotation.screens import SCREENS
 from editfhf.files import whole_file
@@ -190,11 +191,6 @@ def title_of_campaign(workspace: Workspace) -> str:
 def item_of(task: ServerTask) -> str:
     """What a task is about: `Assignment.item_id`; "" for a task that is not ours."""
     return item_in(task.data)
-
-
-def item_in(data: Any) -> str:
-    """`item_of`, from the data of a task (decoded JSON of any shape)."""
-    return str(data.get("item", "")) if isinstance(data, dict) else ""
 
 
 def heal(client: Client, project: int) -> list[ServerTask]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from annotation.campaign import edits_to_show, push_locked
 from annotation.client import Client, ServerTask
+from annotation.erased import erased
 from annotation.items import (
     no_flaw_item,
     placeless_control,
@@ -22,7 +23,7 @@ from annotation.items import (
 from annotation.manners import mix_of
 from annotation.people import Person, rng_of
 from annotation.projects import Place, Projects, chunks, heal, item_of
-from annotation.pseudonyms import SIMULATED_DOMAIN
+from annotation.pseudonyms import SIMULATED_DOMAIN, Pseudonyms
 from annotation.roster import Member, Roster
 from annotation.sight import Look, Seen, SeenPair, SeenRegion, Sight, has_truth
 from annotation.worklist import REPEAT
@@ -89,6 +90,8 @@ def simulate(
     with workspace.lock("annotate"):
         roster = Roster(workspace)
         people = [Person.make(number, seed, manners[number - 1]) for number in range(1, n_people + 1)]
+        gone = erased(workspace)  # who was erased in this rehearsal stays away
+        people = [person for person in people if Pseudonyms.of(workspace).of_email(email_of(person)) not in gone]
         roster.add(email_of(person) for person in people)
         users = _make_users(client, people)
         push_locked(workspace, client, edits)
@@ -106,7 +109,7 @@ def simulate(
         else:
             n_answers = sum(worker.answer_in_bulk(some) for worker, some in track(work))
     left_out = sum(not has_truth(workspace, edit.edit_id) for edit in edits)
-    return SimulationCounts(n_people, n_answers, left_out)
+    return SimulationCounts(len(people), n_answers, left_out)
 
 
 def annotation_of(person: Person, seen: Look, project_type: str, seed: int, nth: int = 1) -> dict[str, Any]:

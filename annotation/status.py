@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from typing import Any
 
-import pandas as pd
-
+from annotation.all_answers import all_answers
 from annotation.campaign import read_assignments
 from annotation.client import Client, connect
 from annotation.progress import Person, Progress, reckon
@@ -31,15 +30,6 @@ THING_OF: Mapping[str, tuple[str, str]] = {
     "check_answers": ("check_id", ""),
     **{table: (thing, screen) for screen, (table, thing, _) in OWN_TABLES.items()},
 }
-PACE_COLUMNS = ["project_type", "annotator", "annotator_kind", "lead_time_s", "submitted_at", "screened"]
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """What the tables say: answers with the columns `PACE_COLUMNS`, and when they were written (None: never)."""
-
-    answers: pd.DataFrame
-    at: datetime | None
 
 
 def status(workspace: Workspace, url: str | None = None) -> dict[str, Any]:
@@ -69,21 +59,13 @@ def watch(workspace: Workspace, url: str | None = None) -> Iterator[dict[str, An
 def progress_in_tables(workspace: Workspace) -> Progress:
     """How far the campaign is as of the last pull; edits alone: of a check that somebody skipped no table tells."""
     rows = [row for row in read_assignments(workspace) if row.role == EDIT]
-    pulled = read_pulled(workspace)
-    return _reckon(workspace, rows, given_in_tables(workspace, rows), pulled)
+    return _reckon(workspace, rows, given_in_tables(workspace, rows))
 
 
-def read_pulled(workspace: Workspace) -> Pulled:
-    """Every answer that was pulled, those to checks too, and when."""
-    parts = []
-    for name, (_, screen) in THING_OF.items():
-        part = workspace.read_table(name).to_pandas()
-        part = part.assign(project_type=screen) if screen else part[~part["project_type"].isin(OWN_TABLES)]
-        parts.append(part.assign(screened=part.get("screened", False))[PACE_COLUMNS])
+def pulled_at(workspace: Workspace) -> datetime | None:
+    """When the tables were last written; None: never."""
     path = workspace.table_path("answers")
-    at = datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.is_file() else None
-    filled = [part for part in parts if len(part)]
-    return Pulled(pd.concat(filled, ignore_index=True) if filled else parts[0], at)
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.is_file() else None
 
 
 def agreement_in(workspace: Workspace) -> list[dict[str, Any]]:
@@ -123,9 +105,9 @@ class _Watched:
 
     def look(self) -> dict[str, Any]:
         workspace = self._workspace
-        pulled = read_pulled(workspace)
-        if pulled.at != self._agreement[0]:
-            self._agreement = (pulled.at, agreement_in(workspace))
+        at = pulled_at(workspace)
+        if at != self._agreement[0]:
+            self._agreement = (at, agreement_in(workspace))
         lost = lost_answers(workspace)
         server, on_server = self._ask(lost)
         if on_server is None:
@@ -134,14 +116,14 @@ class _Watched:
             rows = read_assignments(workspace)
             # Of a project that was deleted on the server, what was pulled stays.
             given = given_in_tables(workspace, rows) | on_server.given
-            progress = _reckon(workspace, rows, given, pulled, on_server.drafts)
+            progress = _reckon(workspace, rows, given, on_server.drafts)
         done: defaultdict[str, int] = defaultdict(int)
         for one in progress.people:
             done[one.annotator] += one.done
         simulated = {one.annotator for one in progress.people if one.kind == "simulated"}
         return {
             "server": server,
-            "pulled_at": pulled.at.isoformat(timespec="seconds") if pulled.at else None,
+            "pulled_at": at.isoformat(timespec="seconds") if at else None,
             "tasks": sum(one.asked for one in progress.screens),
             "answers": sum(one.done for one in progress.screens),
             "drafts": None if on_server is None else sum(on_server.drafts.values()),
@@ -203,14 +185,14 @@ def _reckon(
     workspace: Workspace,
     rows: Sequence[Assignment],
     given: Mapping[str, int],
-    pulled: Pulled,
     drafts: Mapping[tuple[str, str], int] | None = None,
 ) -> Progress:
     settings, roster = workspace.config.annotation, Roster(workspace)
     people = {roster.pseudonym(one): Person(one.state, annotator_kind(one.email)) for one in roster.members}
     each: dict[str, int] = {screen: settings.people_per_edit(screen) for screen in settings.screens}
     refused = Counter((row["project_type"], row["annotator"]) for row in lost_answers(workspace) if row["annotator"])
-    return reckon(rows, given, people, pulled.answers, each, pulled.at or datetime.now(UTC), drafts, refused)
+    answers, now = all_answers(workspace, with_checks=True), pulled_at(workspace) or datetime.now(UTC)
+    return reckon(rows, given, people, answers, each, now, drafts, refused)
 
 
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:

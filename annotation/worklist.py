@@ -6,11 +6,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from annotation.assignment import Thing, assign, item_id, with_checks_and_repeats
+from annotation.assignment import assign, item_id
+from annotation.order import Thing, with_checks_and_repeats
 from editfhf.config import AnnotationConfig
 from editfhf.schema import RATING_TYPES, REGION_TYPES, Assignment, Edit, stable_id
 
 EDIT, REPEAT, CHECK, QUALIFICATION = "edit", "repeat", "check", "qualification"
+# What is looked at on each kind of screen, and the setting that says by how many people.
+SETTING_OF = {
+    "ratings": ("edit", "raters_per_edit"),
+    "regions": ("edit", "drawers_per_edit"),
+    "together": ("edit", "drawers_per_edit"),
+    "verify": ("region", "verifiers_per_region"),
+    "preference": ("pair", "judges_per_pair"),
+}
 KNOWN_ANSWER = (CHECK, QUALIFICATION)  # roles of items whose answer is known
 
 
@@ -88,7 +97,10 @@ def renew(
         person: [row.edit_id for row in own if row.role == EDIT and row.edit_id in wanted]
         for person, own in open_rows.items()
     }
-    todo = assign(things, people, design.raters, seed_of(design.seed, design.project_type, "who"), done, kept, barred)
+    todo = assign(
+        things, people, design.raters, seed_of(design.seed, design.project_type, "who"), done, kept, barred,
+        design.project_type, *SETTING_OF.get(design.project_type, ("thing", "the number of people")),
+    )  # fmt: skip
     last: defaultdict[str, int] = defaultdict(int)
     for row in rows:
         last[row.annotator] = max(last[row.annotator], row.position)

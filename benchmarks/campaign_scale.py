@@ -30,6 +30,7 @@ from editfhf import console
 from editfhf.workspace import Workspace
 from tests import team_server
 from tests.annotation.conftest import free_port
+from tests.annotation.on_server import tasks_on_server
 from tests.factories import make_workspace
 
 EDITS_A_PHOTO = 4  # of `make_workspace`
@@ -113,7 +114,7 @@ def _timed(what: str, work: object) -> dict[str, object]:
 
 def _exactness(workspace: Workspace) -> list[dict[str, object]]:
     """What an assignment promises, counted on the server."""
-    tasks = campaign.tasks_on_server(workspace)
+    tasks = tasks_on_server(workspace)
     given = Counter(task["edit_id"] for task in tasks for _ in range(task["answers"]))
     wanted = {edit.edit_id: PEOPLE for edit in workspace.edits()}
     return [

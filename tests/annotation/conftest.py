@@ -83,7 +83,7 @@ def use_settings(workspace: Workspace, **changes: object) -> Workspace:
 
 def start_afresh(workspace: Workspace) -> None:
     """Forget the campaign; the projects of other tests stay on the server beside the next one."""
-    for name in ("campaign.json", "projects.json", "people.json"):
+    for name in ("campaign.json", "projects.json", "people.json", "erased.json"):
         (workspace.annotation_dir / name).unlink(missing_ok=True)
     for name in ("raw", "checks", "marks", "pairs"):
         shutil.rmtree(workspace.annotation_dir / name, ignore_errors=True)

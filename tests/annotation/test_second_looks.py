@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from annotation import campaign, collect, membership, simulate
-from annotation.campaign import read_assignments, require_projects, tasks_on_server
+from annotation.campaign import read_assignments, require_projects
 from annotation.cost import plan_workspace
 from annotation.items import preference_item
 from annotation.lone_regions import lone_regions
@@ -23,6 +24,7 @@ from editfhf.errors import BadInput
 from refiner.inputs import pixels_hash
 from refiner.preferences import read_preferences
 from tests.annotation.conftest import use_settings
+from tests.annotation.on_server import tasks_on_server
 
 pytestmark = pytest.mark.server
 SCREENS = "[regions, verify, preference]"
@@ -228,6 +230,13 @@ def test_pairs_need_their_screen_and_a_whole_folder(workspace, client, blind_fol
     with pytest.raises(BadInput, match=r"images/1left.png', which is no image"):
         campaign.push(workspace, client, blind_folder)
     assert not list((workspace.annotation_dir / "pairs").glob("*"))
+    sheet = blind_folder / "hand-out/pairs.csv"
+    absolute = blind_folder / "hand-out/images/2left.png"
+    sheet.write_text(sheet.read_text().replace("images/2left.png", str(absolute)))
+    Image.new("RGB", (8, 8)).save(blind_folder / "hand-out/images/1left.png")
+    with pytest.raises(BadInput, match=rf"{absolute}', which is not named by its place in that folder"):
+        campaign.push(workspace, client, blind_folder)
+    assert absolute.is_file()
 
 
 def test_while_nobody_is_named_whoever_comes_compares_pairs(workspace, client):
@@ -250,6 +259,22 @@ def test_while_nobody_is_named_whoever_comes_compares_pairs(workspace, client):
     assert row["pair_id"] == {one.item_id: one.edit_id for one in read_assignments(workspace)}[item_of(task)]
     (refused,) = workspace.read_table("refused_answers").to_pylist()
     assert "does not show the images of its pair" in refused["reason"]
+
+
+def test_what_a_push_withdraws_does_not_count_among_the_sides_that_were_shown(workspace, client):
+    use_settings(workspace, screens="[preference]", preference_pairs=8, judges_per_pair=4)
+    Roster(workspace).add(f"person-{number}@example.org" for number in range(8))
+    campaign.push(workspace, client)
+    for number in "246":
+        Roster(workspace).set_state(number, "left")
+    assert campaign.push(workspace, client).withdrawn > 0
+    pair_of = {row.item_id: row.edit_id for row in read_assignments(workspace)}
+    shown: dict[str, Counter[str]] = {}
+    for project in require_projects(workspace, client).known.values():
+        for task in client.tasks(project):
+            shown.setdefault(pair_of[item_of(task)], Counter())[task.data["first_image"]] += 1
+    assert len(shown) == 4
+    assert {tuple(sides.values()) for sides in shown.values()} == {(2, 2)}  # two see it one way round, two the other
 
 
 def test_the_plan_counts_regions_and_pairs(workspace):

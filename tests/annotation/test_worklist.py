@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.assignment import Thing
+from annotation.order import Thing
 from annotation.worklist import (
     CHECK,
     EDIT,
@@ -223,7 +223,8 @@ def test_things_are_never_handed_to_who_is_barred_from_them_whoever_joins_or_lea
 
 
 def test_who_is_barred_is_nobody_to_ask():
-    with pytest.raises(BadInput, match=r"needs 2 different people, and there are 1 for edit 000.* 1 more join"):
+    said = r"^Each edit on the screen ratings needs 2 .* there are 1\. Let 1 more join .* or lower raters_per_edit in"
+    with pytest.raises(BadInput, match=said):
         renew([], world(3), ["a", "b"], (), (), (), DESIGN, {("edit 000", "b")})
 
 
