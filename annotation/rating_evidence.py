@@ -54,7 +54,7 @@ def rating_evidence(ratings: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
         edits; 0 where the person gives one grade to what others tell apart), agreement_low, agreement_high;
         bias and inconsistency (points of 0..100: median, and robust standard deviation, of the differences from what
         others give; inconsistency is about the person's own bias in each dimension), each with _low and _high;
-        n_repeats, consistency (1: says the same again, 0: unrelated to what was said before), _low, _high;
+        n_repeats (edits), consistency (1: says the same again, 0: unrelated to what was said before), _low, _high;
         one_grade (share of the grade given most often), one_grade_others (how often others give that grade to the
         same edits), entropy (bits), longest_run (the same grade in one dimension, one edit after another).
         NaN where nothing is known.
@@ -157,24 +157,40 @@ def _standard_ranks(values: np.ndarray, group: np.ndarray, n: np.ndarray) -> np.
 
 
 def _bias_and_inconsistency(grades: Grades, others: np.ndarray, people: pd.Index) -> pd.DataFrame:
-    table = pd.DataFrame({"person": grades.person, "cell": grades.cell, "difference": grades.points - others})
-    table = table[np.isfinite(others)]
+    table = pd.DataFrame({"person": grades.person, "edit": grades.edit, "cell": grades.cell})
+    table = table.assign(difference=grades.points - others)[np.isfinite(others)]
     spread = (table["difference"] - table.groupby("cell")["difference"].transform("median")).abs()
-    by_person = table.groupby("person")["difference"]
     index = range(len(people))
-    bias = by_person.median().reindex(index).to_numpy()
-    sigma = TO_SIGMA * spread.groupby(table["person"]).median().reindex(index).to_numpy()
-    n = by_person.size().reindex(index).to_numpy()
-    reach = stats.norm.ppf((1 + CONFIDENCE) / 2) * sigma / np.sqrt(n)
+    bias = table.groupby("person")["difference"].median().reindex(index).to_numpy()
+    deviation = spread.groupby(table["person"]).median().reindex(index).to_numpy()
+    sigma = TO_SIGMA * deviation
     # Standard errors, of a normal distribution: of a median 1.2533 σ/√n, of the spread by median deviation 1.167 σ/√n.
+    of_bias = 1.2533 * sigma * _error_of_sign(table, table["difference"].to_numpy() - bias[table["person"]], len(index))
+    of_sigma = 1.167 * sigma * _error_of_sign(table, spread.to_numpy() - deviation[table["person"]], len(index))
+    reach = stats.norm.ppf((1 + CONFIDENCE) / 2)
     return pd.DataFrame(
         {
-            "bias": bias, "bias_low": bias - 1.2533 * reach, "bias_high": bias + 1.2533 * reach,
-            "inconsistency": sigma, "inconsistency_low": sigma - 1.167 * reach,
-            "inconsistency_high": sigma + 1.167 * reach,
+            "bias": bias, "bias_low": bias - reach * of_bias, "bias_high": bias + reach * of_bias,
+            "inconsistency": sigma, "inconsistency_low": sigma - reach * of_sigma,
+            "inconsistency_high": sigma + reach * of_sigma,
         },
         index=people,
     )  # fmt: skip
+
+
+def _error_of_sign(table: pd.DataFrame, from_median: np.ndarray, n_people: int) -> np.ndarray:
+    """What stands for 1/√n in the standard error of a median, for each person: the influence of a value on a median is
+    its sign, summed over what is of one edit."""
+    signs = table[["person", "edit"]].assign(sign=np.sign(from_median))
+    by_edit = signs.groupby(["person", "edit"])["sign"].sum()
+    person = by_edit.index.get_level_values("person").to_numpy()
+    squares = np.bincount(person, by_edit.to_numpy() ** 2, n_people)
+    edits = np.bincount(person, minlength=n_people)
+    n = np.bincount(table["person"], minlength=n_people)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Of two edits, or of equal values, there may be nothing to add up: then as of independent values.
+        clustered = np.sqrt(squares * edits / (edits - 1)) / n
+        return np.fmax(clustered, 1 / np.sqrt(n))
 
 
 def _consistency(counted: pd.DataFrame, first: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
@@ -186,7 +202,7 @@ def _consistency(counted: pd.DataFrame, first: pd.DataFrame, people: pd.Index) -
     spread = before.groupby(["annotator", "dimension"])["before"].var(ddof=1).rename("all").reset_index()
     pairs = pairs.merge(spread, on=["annotator", "dimension"])
     pairs["within"] = (pairs["again"] - pairs["before"]) ** 2 / 2
-    sums = pairs.groupby("annotator").agg(within=("within", "sum"), of=("all", "sum"), n=("all", "count"))
+    sums = pairs.groupby("annotator").agg(within=("within", "sum"), of=("all", "sum"), n=("edit_id", "nunique"))
     sums = sums.reindex(people)
     n = sums["n"].fillna(0).to_numpy()
     of = sums["of"].to_numpy()

@@ -1,12 +1,15 @@
-"""From evidence to a verdict on each person: `good`, `watch` or `suspend`, with the reasons in words."""
+"""From evidence to a verdict on each person, with the reasons in words: `good`, `opinion` (differs from the others in
+nothing but what is thought of the images), `watch` (how the person works is worth a look) or `suspend`."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-# About one in thirteen of those who grade at random passes three, one of each sort of the ratings screen (noise and an
-# untouched photo want two grades of at most 3 out of 5, another photo's edit one); of three of noise one in twenty.
+VERDICTS = ("suspend", "watch", "opinion", "good")  # the worst first
+# Of the three sorts of the ratings screen who grades at random passes 0.36 (noise), 0.36 (an untouched photo in colour;
+# 0.6 of a grey one) and 0.6 (another photo's edit): 8 % pass one of each, and 13 % where the photos are grey. Who says
+# 3 to everything passes all.
 LEAST_CHECKS = 3
 
 
@@ -26,7 +29,7 @@ class Thresholds:
         reversed: agreement below this is that of somebody who holds the scale the other way round.
         inconsistent: consistency below this is that of somebody who does not look.
         reasons: most reasons, as a share, that may be worthless or copied.
-        watch_*: the milder limits from which on a person is worth a look; watch_usual: share of the usual, also for
+        watch_*: the milder limits from which on a person is worth a look, or thinks otherwise; watch_usual: share of the usual, also for
             regions that others meet and others' regions found. Two or three of them together can be proof.
         watch_bias: points of 0..100.
     """
@@ -65,22 +68,25 @@ def judge(evidence: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
     """Verdict and reasons of each row, and a score to rank by.
 
     Suspension is recommended only for careless work, never for another taste: who agrees with nobody, but passes the
-    checks, gives the same answers again, or finds the flaws that others find, is watched.
+    checks, gives the same answers again, or finds the flaws that others find, is of another opinion at most. So is who
+    grades at random half of the time and does nothing else oddly: the grades alone do not tell them apart.
 
     Args:
         evidence: the columns that `annotation.quality.assess` names.
 
     Returns:
-        columns suspicion (0..1), verdict (`good`, `watch`, `suspend`), reasons (sentences, worst first, each with its
-        interval of 95 %; for `good` what speaks for it). The index of `evidence`.
+        columns suspicion (0..1), verdict (one of `VERDICTS`), reasons (sentences, worst first, each with its interval
+        of 95 %; for `good` what speaks for it). The index of `evidence`.
     """
     usual = _Usual.of(evidence)
     rows = []
     for row in evidence.itertuples():
         careless = _careless(row, usual, thresholds)
-        odd = _odd(row, usual, thresholds, said="; ".join(careless))
-        verdict = "suspend" if careless else "watch" if odd else "good"
-        rows.append((verdict, "; ".join([*careless, *odd]) or _in_favour(row)))
+        said = "; ".join(careless)
+        odd = _odd_work(row, usual, thresholds, said)
+        opinion = _opinion(row, usual, thresholds, said)
+        verdict = "suspend" if careless else "watch" if odd else "opinion" if opinion else "good"
+        rows.append((verdict, "; ".join([*careless, *odd, *opinion]) or _in_favour(row)))
     result = pd.DataFrame(rows, columns=["verdict", "reasons"], index=evidence.index)
     result.insert(0, "suspicion", suspicion(evidence))
     return result
@@ -96,10 +102,12 @@ def suspicion(evidence: pd.DataFrame) -> np.ndarray:
     column = {name: evidence[name].to_numpy(float) for name in evidence.columns if evidence[name].dtype.kind in "fiu"}
     agreement = column["agreement"]
     n_repeats = column["n_repeats"]
-    consistency = (n_repeats * column["consistency"] + 6 * usual.consistency) / (n_repeats + 6)
-    n_checks = column["n_checks"]
+    consistency = (n_repeats * column["consistency"] + 2 * usual.consistency) / (n_repeats + 2)
     doubts = [
-        (1.0, 1 - (column["passed"] * n_checks + 2) / (n_checks + 2)),
+        *(
+            (1.0, 1 - (column[passed] * column[n] + 2) / (column[n] + 2))
+            for passed, n in (("passed", "n_checks"), ("passed_regions", "n_region_checks"))
+        ),
         (0.95, column["fast_low"]),
         (0.8, (column["one_grade"] - column["one_grade_others"] - 0.25) / 0.5),
         (0.8, 1 - agreement / (0.7 * usual.agreement + 1e-9)),
@@ -127,6 +135,7 @@ def _careless(row: object, usual: _Usual, limits: Thresholds) -> list[str]:
     looks = passed or at["found_low"] > usual.found / 2
     rules = [
         (at["passed_high"] < limits.checks, _checks(at, limits)),
+        (at["passed_regions_high"] < limits.checks, _region_checks(at, limits)),
         (at["fast_low"] > limits.fast, _fast(at)),
         (
             at["one_grade_low"] > max(limits.one_grade, at["one_grade_others"] + limits.others_grade)
@@ -134,7 +143,7 @@ def _careless(row: object, usual: _Usual, limits: Thresholds) -> list[str]:
             _one_grade(at),
         ),
         (
-            # Without failed checks it may be one scale that was read upside down: `_odd` says so.
+            # Without failed checks it may be one scale that was read upside down: `_opinion` says so.
             at["agreement_high"] < limits.reversed
             and at["n_checks"] >= LEAST_CHECKS
             and at["passed_high"] < limits.honest_checks
@@ -163,18 +172,14 @@ def _careless(row: object, usual: _Usual, limits: Thresholds) -> list[str]:
     return [words for holds, words in rules if holds]
 
 
-def _odd(row: object, usual: _Usual, limits: Thresholds, said: str) -> list[str]:
-    """What is worth a look and no proof of careless work, in words; without what was said already."""
+def _odd_work(row: object, usual: _Usual, limits: Thresholds, said: str) -> list[str]:
+    """What is worth a look in how the person works and no proof, in words; without what was said already."""
     at = _Reader(row)
     mild = limits.watch_usual
     rules = [
         (at["passed"] < limits.checks, _checks(at, limits), ""),
+        (at["passed_regions"] < limits.checks, _region_checks(at, limits), ""),
         (at["fast_low"] > limits.watch_fast, _fast(at), ""),
-        (
-            at["agreement_high"] < mild * usual.agreement,
-            _agreement(at),
-            f"agrees little with others, as another taste would too (the usual {usual.agreement:.2f}): ",
-        ),
         (
             at["consistency_high"] < mild * usual.consistency,
             _consistency(at),
@@ -182,10 +187,29 @@ def _odd(row: object, usual: _Usual, limits: Thresholds, said: str) -> list[str]
         ),
         (at["met_high"] < mild * usual.met, _met(at), f"where {usual.met:.0%} are usual, "),
         (at["found_high"] < mild * usual.found, _found(at), f"where {usual.found:.0%} are usual, "),
-        (at["bias_low"] > limits.watch_bias or at["bias_high"] < -limits.watch_bias, _bias(at), ""),
         (at["worthless_low"] > limits.watch_reasons, _worthless(at), ""),
         (at["copied_low"] > limits.watch_reasons, _copied(at), ""),
     ]
+    return _unsaid(rules, said)
+
+
+def _opinion(row: object, usual: _Usual, limits: Thresholds, said: str) -> list[str]:
+    """In what the person's opinion of the images is not that of the others, in words; without what was said already."""
+    at = _Reader(row)
+    rules = [
+        (
+            at["agreement_high"] < limits.watch_usual * usual.agreement,
+            _agreement(at),
+            "grades run against everybody's; ask whether the scale was read the other way round: "
+            if at["agreement_high"] < 0
+            else f"agrees little with others, as another taste would too (the usual {usual.agreement:.2f}): ",
+        ),
+        (at["bias_low"] > limits.watch_bias or at["bias_high"] < -limits.watch_bias, _bias(at), ""),
+    ]
+    return _unsaid(rules, said)
+
+
+def _unsaid(rules: list[tuple[bool, str, str]], said: str) -> list[str]:
     return [before + measure for holds, measure, before in rules if holds and measure not in said]
 
 
@@ -193,6 +217,7 @@ def _in_favour(row: object) -> str:
     at = _Reader(row)
     known = [
         (at["n_checks"] > 0, f"passed {_of('passed', at)} of the checks"),
+        (at["n_region_checks"] > 0, f"passed {_of('passed_regions', at)} of the checks of regions"),
         (at["agreement"] == at["agreement"], f"agreement with the others: {_agreement(at)}"),
         (at["found_n"] > 0, _found(at)),
     ]
@@ -222,6 +247,11 @@ def _checks(at: _Reader, limits: Thresholds) -> str:
     return f"passed {_of('passed', at)} of {at['n_checks']:.0f} checks, where {limits.checks:.0%} are the least"
 
 
+def _region_checks(at: _Reader, limits: Thresholds) -> str:
+    share, least = _of("passed_regions", at), f"{limits.checks:.0%} are the least"
+    return f"passed {share} of {at['n_region_checks']:.0f} checks of regions, where {least}"
+
+
 def _fast(at: _Reader) -> str:
     return f"{_of('fast', at)} of {at['n_timed']:.0f} answers came faster than anybody can look and answer"
 
@@ -237,7 +267,7 @@ def _agreement(at: _Reader) -> str:
 
 
 def _consistency(at: _Reader) -> str:
-    return f"consistency {_number('consistency', at)} over {at['n_repeats']:.0f} repeated ratings"
+    return f"consistency {_number('consistency', at)} over {at['n_repeats']:.0f} repeated edits"
 
 
 def _met(at: _Reader) -> str:
