@@ -6,8 +6,8 @@ Each sort has rules that hold whatever the photo, the instruction and the taste 
 - *other*: the edited image is another photo altogether. Nothing was kept; its quality is a matter of opinion.
 - *untouched*: the edited image is the photo itself. All was kept, so whoever calls that little did not look. Where the
   photo has colour, the instruction asks for none: it was not followed.
-- *block*: a large square of noise lies in the middle of the photo. Whoever sees no flaw, or outlines nothing that covers
-  a part of it, or most of the image with it, did not look; what it does to the quality of the whole is an opinion.
+- *block*: a large square of noise lies in the middle of the photo. Whoever sees no flaw, or outlines no part of it,
+  or most of the image with it, did not look; what it does to the quality of the whole is a matter of opinion.
 
 Whether the instruction was followed is asked of *untouched* alone: "remove the cup" is followed by noise and by any
 photo without a cup. Answers must be low on some and high on others, so that no single grade but the middle one passes.

@@ -11,6 +11,7 @@ VERDICTS = ("suspend", "watch", "opinion", "good")  # the worst first
 # 0.6 of a grey one) and 0.6 (another photo's edit): 8 % pass one of each, and 13 % where the photos are grey. Who says
 # 3 to everything passes all.
 LEAST_CHECKS = 3
+FAILED = 2  # checks of one screen, from which on they are worth a look: one may be a slip
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,13 @@ class Thresholds:
         fast: most answers, as a share, that may be faster than possible.
         one_grade: most that one grade may make up; others_grade: by how much it may exceed how often others give it.
         unrelated: agreement below this share of the usual is none.
-        reversed: agreement below this is that of somebody who holds the scale the other way round.
+        reversed: agreement below this is that of somebody who holds the scale the other way round: one dimension's, if
+            another agrees as is usual.
         inconsistent: consistency below this is that of somebody who does not look.
         reasons: most reasons, as a share, that may be worthless or copied.
-        watch_*: the milder limits from which on a person is worth a look, or thinks otherwise; watch_usual: share of the usual, also for
-            regions that others meet and others' regions found. Two or three of them together can be proof.
+        watch_*: the milder limits from which on a person is worth a look, or thinks otherwise; watch_usual: share of
+            the usual, also for regions that others meet and others' regions found. Two or three of them together can
+            be proof.
         watch_bias: points of 0..100.
     """
 
@@ -103,11 +106,10 @@ def suspicion(evidence: pd.DataFrame) -> np.ndarray:
     agreement = column["agreement"]
     n_repeats = column["n_repeats"]
     consistency = (n_repeats * column["consistency"] + 2 * usual.consistency) / (n_repeats + 2)
+    n_checks = column["n_checks"]
     doubts = [
-        *(
-            (1.0, 1 - (column[passed] * column[n] + 2) / (column[n] + 2))
-            for passed, n in (("passed", "n_checks"), ("passed_regions", "n_region_checks"))
-        ),
+        (1.0, 1 - (column["passed"] * n_checks + 2) / (n_checks + 2)),
+        (1.0, 1 - column["passed_regions_high"]),  # of these most people see one or two
         (0.95, column["fast_low"]),
         (0.8, (column["one_grade"] - column["one_grade_others"] - 0.25) / 0.5),
         (0.8, 1 - agreement / (0.7 * usual.agreement + 1e-9)),
@@ -134,7 +136,8 @@ def _careless(row: object, usual: _Usual, limits: Thresholds) -> list[str]:
     passed = at["n_checks"] >= LEAST_CHECKS and at["passed"] >= limits.honest_checks
     looks = passed or at["found_low"] > usual.found / 2
     rules = [
-        (at["passed_high"] < limits.checks, _checks(at, limits)),
+        # A scale that is read upside down fails the checks that ask for it; `_opinion` says so.
+        (at["passed_high"] < limits.checks and not _is_upside_down(at, usual, limits), _checks(at, limits)),
         (at["passed_regions_high"] < limits.checks, _region_checks(at, limits)),
         (at["fast_low"] > limits.fast, _fast(at)),
         (
@@ -172,13 +175,29 @@ def _careless(row: object, usual: _Usual, limits: Thresholds) -> list[str]:
     return [words for holds, words in rules if holds]
 
 
+def _is_upside_down(at: "_Reader", usual: _Usual, limits: Thresholds) -> bool:
+    """Whether the grades of one dimension run against everybody's, and those of another as is usual."""
+    agrees = at["best_agreement_low"] > limits.watch_usual * usual.agreement
+    return agrees and at["worst_agreement_high"] < limits.reversed
+
+
 def _odd_work(row: object, usual: _Usual, limits: Thresholds, said: str) -> list[str]:
     """What is worth a look in how the person works and no proof, in words; without what was said already."""
     at = _Reader(row)
     mild = limits.watch_usual
     rules = [
-        (at["passed"] < limits.checks, _checks(at, limits), ""),
-        (at["passed_regions"] < limits.checks, _region_checks(at, limits), ""),
+        (
+            at["passed"] < limits.checks
+            and _failed("passed", "n_checks", at) >= FAILED
+            and not _is_upside_down(at, usual, limits),
+            _checks(at, limits),
+            "",
+        ),
+        (
+            at["passed_regions"] < limits.checks and _failed("passed_regions", "n_region_checks", at) >= FAILED,
+            _region_checks(at, limits),
+            "",
+        ),
         (at["fast_low"] > limits.watch_fast, _fast(at), ""),
         (
             at["consistency_high"] < mild * usual.consistency,
@@ -197,6 +216,11 @@ def _opinion(row: object, usual: _Usual, limits: Thresholds, said: str) -> list[
     """In what the person's opinion of the images is not that of the others, in words; without what was said already."""
     at = _Reader(row)
     rules = [
+        (
+            _is_upside_down(at, usual, limits),
+            f"rank correlation of {row.worst_dimension} {_number('worst_agreement', at)}",  # type: ignore[attr-defined]
+            f"one scale may have been read the other way round, to be asked: others agree with {_of_best(at)}, but ",
+        ),
         (
             at["agreement_high"] < limits.watch_usual * usual.agreement,
             _agreement(at),
@@ -241,6 +265,14 @@ def _of(name: str, at: _Reader) -> str:
 def _number(name: str, at: _Reader) -> str:
     low = at[name + "_low"]
     return f"{at[name]:.2f} ({max(low, -1):.2f} to {at[name + '_high']:.2f})"
+
+
+def _of_best(at: _Reader) -> str:
+    return f"another dimension ({_number('best_agreement', at)})"
+
+
+def _failed(share: str, n: str, at: _Reader) -> float:
+    return round(at[n] * (1 - at[share])) if at[n] > 0 else 0
 
 
 def _checks(at: _Reader, limits: Thresholds) -> str:
