@@ -135,9 +135,10 @@ def _careless(row: object, usual: _Usual, limits: Thresholds) -> list[str]:
     # Who passed the checks, or finds what others find, looks, and means what the grades say.
     passed = at["n_checks"] >= LEAST_CHECKS and at["passed"] >= limits.honest_checks
     looks = passed or at["found_low"] > usual.found / 2
+    # A scale that is read upside down fails the checks that ask for it; `_opinion` says so.
+    upside_down = _is_upside_down(at, usual, limits)
     rules = [
-        # A scale that is read upside down fails the checks that ask for it; `_opinion` says so.
-        (at["passed_high"] < limits.checks and not _is_upside_down(at, usual, limits), _checks(at, limits)),
+        (at["passed_high"] < limits.checks and not upside_down, _checks(at, limits)),
         (at["passed_regions_high"] < limits.checks, _region_checks(at, limits)),
         (at["fast_low"] > limits.fast, _fast(at)),
         (
@@ -146,11 +147,12 @@ def _careless(row: object, usual: _Usual, limits: Thresholds) -> list[str]:
             _one_grade(at),
         ),
         (
-            # Without failed checks it may be one scale that was read upside down: `_opinion` says so.
+            # Without failed checks the scales may have been read upside down: `_opinion` says so.
             at["agreement_high"] < limits.reversed
             and at["n_checks"] >= LEAST_CHECKS
             and at["passed_high"] < limits.honest_checks
-            and not looks,
+            and not looks
+            and not upside_down,
             f"grades run against everybody's, as if the scale were held the other way round: {_agreement(at)}",
         ),
         (
@@ -158,7 +160,7 @@ def _careless(row: object, usual: _Usual, limits: Thresholds) -> list[str]:
             f"agrees neither with others ({_agreement(at)}) nor with what was said before ({_consistency(at)})",
         ),
         (
-            unrelated and limits.checks <= at["passed_high"] < limits.honest_checks,
+            unrelated and limits.checks <= at["passed_high"] < limits.honest_checks and not upside_down,
             f"agrees with nobody ({_agreement(at)}) and {_checks(at, limits)}",
         ),
         (

@@ -483,3 +483,17 @@ def test_checks_of_regions_are_judged_apart_from_those_of_ratings_and_one_slip_i
     assert result.loc["person-001", "verdict"] == "suspend"
     assert "passed 0% (0% to 60%) of 4 checks of regions" in result.loc["person-001", "reasons"]
     assert result.loc["person-002", "verdict"] == "good"
+
+
+def test_whoever_reads_two_scales_upside_down_and_the_third_as_others_do_is_asked_too():
+    failed = {"n_checks": 12, "passed": 0.5, "passed_low": 0.3, "passed_high": 0.72}
+    backwards = {"n_edits": 80, "agreement": -0.35, "agreement_low": -0.45, "agreement_high": -0.25}
+    worst = {"worst_agreement": -0.8, "worst_agreement_low": -0.9, "worst_agreement_high": -0.7}
+    best = {"best_agreement": 0.8, "best_agreement_low": 0.7, "best_agreement_high": 0.9}
+
+    def verdict(**known: float) -> str:
+        return judge(evidence_of(**known), Thresholds()).loc["stranger", "verdict"]
+
+    assert verdict(**backwards, **failed, **worst, **best) == "opinion"
+    none = {"best_agreement": -0.2, "best_agreement_low": -0.3, "best_agreement_high": -0.1}
+    assert verdict(**backwards, **failed, **worst, **none) == "suspend"
