@@ -14,6 +14,7 @@ from editfhf.schema import ID_LENGTH, stable_id
 
 EVEN_AT_LAST = 8  # things for each person, the last that are dealt: what came before may balance models and tasks
 MOST_DEVIATION = 2.0  # things too many of a model or task, that weigh as much as things too many in all
+AVOIDED = 4.0  # things too many in all, that weigh as much as one that the person had better not see
 
 
 def assign(
@@ -24,6 +25,7 @@ def assign(
     done: Collection[tuple[str, str]] = (),
     kept: Mapping[str, Sequence[str]] | None = None,
     barred: Collection[tuple[str, str]] = (),
+    avoided: Collection[tuple[str, str]] = (),
     screen: str = "",
     noun: str = "thing",
     setting: str = "raters",
@@ -43,6 +45,8 @@ def assign(
         done: (thing, person), also of people who have left.
         kept: person → what this person has already and has not done, in order: it stays as far as shares allow.
         barred: (thing, person) who must not look at it, such as who drew it.
+        avoided: (thing, person) who had better not look at it, such as who rates it elsewhere: it goes to others as
+            long as there are some, and before chance or the balance of models and tasks has a say; loads stay even.
         screen, noun, setting: for the error: on which kind of screen, what a thing is, and what says `raters`.
 
     Returns:
@@ -80,11 +84,15 @@ def assign(
     for number, ids in enumerate(held):
         for thing_id in ids:
             holders[thing_id].add(number)
+    better_not: dict[str, set[int]] = {thing: set() for thing in did}
+    for thing_id, person in avoided:
+        if thing_id in better_not and person in number_of:
+            better_not[thing_id].add(number_of[person])
     models = Balance({thing.id: thing.model for thing in ordered}, len(people))
     tasks = Balance({thing.id: thing.task for thing in ordered}, len(people))
     random = np.random.default_rng(int(stable_id(str(seed), "order of things"), 16))
-    _deal(need, by_people, not_by, holders, (models, tasks), len(people), random)
-    shares = Shares(not_by, holders, held, (models, tasks))
+    _deal(need, by_people, not_by, better_not, holders, (models, tasks), len(people), random)
+    shares = Shares(not_by, holders, held, (models, tasks), better_not)
     shares.level()
     by_id = {thing.id: thing for thing in ordered}
     todo = {}
@@ -134,6 +142,7 @@ def _deal(
     need: Mapping[str, int],
     did: Mapping[str, set[int]],
     taken: Mapping[str, set[int]],
+    better_not: Mapping[str, set[int]],
     holders: Mapping[str, set[int]],
     balances: Sequence[Balance],
     n_people: int,
@@ -156,11 +165,13 @@ def _deal(
         for balance in balances:
             too_many += np.clip(balance.too_many(thing), -MOST_DEVIATION, MOST_DEVIATION)
         chance = random.random(n_people)
+        unwelcome = np.zeros(n_people)
+        unwelcome[list(better_not[thing])] = AVOIDED
         if left > EVEN_AT_LAST * n_people:
-            cost = load + too_many + chance / 2
+            cost = load + too_many + unwelcome + chance / 2
         else:
             cost = np.empty(n_people)
-            cost[np.lexsort((chance, too_many, load))] = np.arange(n_people)
+            cost[np.lexsort((chance, too_many, unwelcome, load))] = np.arange(n_people)
         cost[[*holders[thing], *taken[thing]]] = np.inf
         chosen = np.argsort(cost)[:missing]
         load[chosen] += 1

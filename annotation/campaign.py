@@ -24,7 +24,7 @@ from annotation.roster import Roster
 from annotation.shown import Shown
 from annotation.shown_regions import remember
 from annotation.taxonomy import require_mapped
-from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew
+from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew, seen_elsewhere
 from editfhf.config import CONFIG_NAME
 from editfhf.errors import BadInput
 from editfhf.schema import OWN_TABLES, PROJECT_TYPES, Assignment, Edit
@@ -111,7 +111,8 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
             done = done_pairs(workspace, client, of_type, taken, there, project_type, roster)
             checks = _checks(workspace, edits, most_checks(len(offer.things), len(people), design), design)
             ids = [one.check_id for one in checks]
-            rows += renew(of_type, offer.things, list(people), done, taken, ids, design, offer.barred)
+            apart = seen_elsewhere(project_type, rows, table)
+            rows += renew(of_type, offer.things, list(people), done, taken, ids, design, offer.barred, apart)
         else:
             rows += for_everybody(of_type, offer.things, taken, design)
     if notes and not rows and not table:

@@ -10,9 +10,9 @@ from annotation.intervals import share_interval
 from annotation.rating_evidence import rating_evidence
 from annotation.reason_evidence import reason_evidence
 from annotation.region_evidence import region_evidence
-from annotation.verdicts import Thresholds, judge
+from annotation.verdicts import VERDICTS, Thresholds, judge
 from editfhf.errors import BadInput
-from editfhf.schema import TABLES, WORKSPACE_COLUMNS
+from editfhf.schema import RATING_TYPES, TABLES, WORKSPACE_COLUMNS
 from editfhf.workspace import Workspace
 
 # Nobody looks at an image, decides and answers faster. The keystroke-level model (Card, Moran & Newell, CACM 1980) has
@@ -39,11 +39,12 @@ def assess(
             any of them may have no rows. Who is `screened` is assessed, but is nobody among "the others".
 
     Returns:
-        A row for each annotator, the most suspicious first: annotator, annotator_kind, verdict (`good`, `watch`,
-        `suspend`), reasons (text), suspicion (0..1, to rank by), and the evidence, NaN where there is none. A measure
-        X has its 95 % interval in X_low and X_high.
+        A row for each annotator, the most suspicious first: annotator, annotator_kind, verdict (`good`, `opinion`,
+        `watch`, `suspend`), reasons (text), suspicion (0..1, to rank by), and the evidence, NaN where there is none.
+        A measure X has its 95 % interval in X_low and X_high.
 
-        - n_checks, passed: share of the items with a known answer that were answered as anybody honest would.
+        - n_checks, passed: share of the items with a known answer, on the screens that ask for ratings, that were
+          answered as anybody honest would; n_region_checks, passed_regions: the same on the screen `regions`.
         - n_timed, fast: share of answers faster than anybody can look and answer (`FASTEST_S`).
         - what `rating_evidence`, `region_evidence` and `reason_evidence` return; one_grade has an interval as of so
           many independent answers as there are edits.
@@ -68,7 +69,10 @@ def assess(
     known = pd.concat([table[["annotator", "annotator_kind"]].drop_duplicates() for table in tables.values()])
     kinds = known.drop_duplicates("annotator").set_index("annotator").sort_index()
     people = kinds.index
-    evidence = _check_evidence(check_answers, people).join(_pace_evidence(answers, regions, people))
+    of_ratings = check_answers["project_type"].isin(RATING_TYPES)
+    evidence = _check_evidence(check_answers[of_ratings], people, "passed", "n_checks")
+    evidence = evidence.join(_check_evidence(check_answers[~of_ratings], people, "passed_regions", "n_region_checks"))
+    evidence = evidence.join(_pace_evidence(answers, regions, people))
     evidence = evidence.join(rating_evidence(ratings, people)).join(region_evidence(regions, answers, people))
     evidence = evidence.join(reason_evidence(regions, people))
     n_edits = evidence["n_edits"].to_numpy(float)
@@ -83,6 +87,8 @@ def assess(
 def assess_workspace(workspace: Workspace, thresholds: Thresholds | None = None) -> list[dict[str, Any]]:
     """`assess` on the tables of a workspace, as rows for the console: verdict, reasons and how much there was.
 
+    Who is merely of another opinion stands below all whose work is worth a look.
+
     Raises:
         BadInput: nothing was answered yet.
     """
@@ -93,15 +99,17 @@ def assess_workspace(workspace: Workspace, thresholds: Thresholds | None = None)
     if ratings.empty and regions.empty and answers.empty and checks.empty:
         raise BadInput("There are no answers to judge anybody by.", mend="Bring them home: `editfhf annotate pull`.")
     shown = ["annotator", "annotator_kind", "verdict", "suspicion", "n_ratings", "n_regions", "n_checks", "reasons"]
-    rows = assess(ratings, regions, answers, checks, thresholds)[shown]
+    rows = assess(ratings, regions, answers, checks, thresholds)
+    rows["n_checks"] += rows["n_region_checks"]
+    rows = rows.sort_values("verdict", key=lambda verdict: verdict.map(VERDICTS.index), kind="stable")[shown]
     counts = {name: int for name in shown if name.startswith("n_")}
     rounded = rows.astype(counts).round({"suspicion": 2})
     return [{str(name): value for name, value in row.items()} for row in rounded.to_dict("records")]
 
 
-def _check_evidence(check_answers: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
+def _check_evidence(check_answers: pd.DataFrame, people: pd.Index, name: str, count: str) -> pd.DataFrame:
     by_person = check_answers.groupby("annotator")["passed"].agg(["sum", "count"]).reindex(people).fillna(0)
-    return _share(by_person["sum"], by_person["count"], "passed", "n_checks", people)
+    return _share(by_person["sum"], by_person["count"], name, count, people)
 
 
 def _pace_evidence(answers: pd.DataFrame, regions: pd.DataFrame, people: pd.Index) -> pd.DataFrame:

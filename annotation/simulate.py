@@ -214,7 +214,8 @@ class _Worker:
         row = self.sight.items[item_of(task)]
         seen = self.sight.of(row, task.data)
         nth = 2 if row.role == REPEAT else 1
-        return annotation_of(self.person, seen, place.project_type, self.seed, nth) | {"completed_by": self.user}
+        person = self.person.after(row.position - 1)
+        return annotation_of(person, seen, place.project_type, self.seed, nth) | {"completed_by": self.user}
 
 
 def _work(

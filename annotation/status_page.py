@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 BAR = 20  # characters
+OVER_PHOTOS = "95 % over photos, the same people"
 Table = tuple[str, Sequence[dict[str, Any]] | dict[str, Any]]
 
 
@@ -44,7 +45,7 @@ def tables_of(status: Mapping[str, Any]) -> list[Table]:
     agreement = [
         {
             "about": row["about"].replace("_", " "), "measure": row["measure"], "value": row["value"],
-            "95 %": interval(row), "edits": row["edits"], "people": row["people"],
+            OVER_PHOTOS: interval(row), "edits": row["edits"], "people": row["people"],
         }
         for row in status["agreement"]
     ]  # fmt: skip
