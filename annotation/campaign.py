@@ -1,7 +1,8 @@
 """The campaign on the server: a project for each person and kind of screen, a task for each item, and no task twice."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from annotation import remote
 from annotation.admission import admit
 from annotation.checks import MOST_CHECKS, SORTS_OF, Check, make_checks, read_checks
 from annotation.client import Client, ServerTask
+from annotation.entrance import admission_rows, consent_of, held_back, standings
 from annotation.examples import write_examples
 from annotation.guidelines import guidelines
 from annotation.offers import Offers
@@ -22,7 +24,7 @@ from annotation.published import PublishedImages
 from annotation.roster import Roster
 from annotation.server import find_server
 from annotation.shown import Shown
-from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew
+from annotation.worklist import ADMISSION, EDIT, Design, for_everybody, most_checks, renew
 from editfhf.config import CONFIG_NAME
 from editfhf.errors import BadInput
 from editfhf.schema import OWN_TABLES, PROJECT_TYPES, Assignment, Edit
@@ -37,7 +39,8 @@ class PushCounts:
 
     Attributes:
         tasks: added; already_there: left as they were; withdrawn: unanswered ones taken from somebody.
-        people: who have work.
+        people: who have work; waiting: those of them who have to be admitted first (what is theirs is kept for them);
+            not_admitted: who work no more than those who left, see `annotation.entrance`.
         notes: of each screen that has nothing to show, why.
     """
 
@@ -47,11 +50,14 @@ class PushCounts:
     withdrawn: int
     people: int
     notes: tuple[str, ...] = ()
+    waiting: int = 0
+    not_admitted: int = 0
 
     def as_row(self) -> dict[str, Any]:
         return {
             "projects": self.projects, "tasks": self.tasks, "already_there": self.already_there,
-            "withdrawn": self.withdrawn, "people": self.people,
+            "withdrawn": self.withdrawn, "people": self.people, "waiting": self.waiting,
+            "not_admitted": self.not_admitted,
         }  # fmt: skip
 
 
@@ -83,15 +89,20 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
     own = find_server(workspace)
     elsewhere = client.is_remote and (own is None or own.url != client.url)
     remote.settle(workspace, client.url if elsewhere else None, bool(projects.known))
-    people = {roster.pseudonym(member): member.number for member in roster.active}
     there = {place: heal(client, project) for place, project in projects.known.items()}
     table = read_assignments(workspace)
     answered = {item_of(task) for tasks in there.values() for task in tasks if task.answers}
+    begun = {row.annotator for row in table if row.role == EDIT and row.item_id in answered}
+    standing = standings(workspace, table, begun)
+    active = [one for one in roster.active if standing[roster.pseudonym(one)].state != "refused"]
+    people = {roster.pseudonym(member): member.number for member in active}
     offers = Offers(workspace, edits)
     notes: list[str] = []
-    rows: list[Assignment] = [row for row in table if row.project_type not in workspace.config.annotation.screens]
+    screens = workspace.config.annotation.screens
+    rows: list[Assignment] = [row for row in table if row.project_type not in (*screens, ADMISSION)]
+    rows += admission_rows(workspace, table, active, answered)
     key = Pseudonyms.of(workspace).key
-    for project_type in workspace.config.annotation.screens:
+    for project_type in screens:
         design = Design.of(workspace.config.annotation, project_type, key)
         of_type = [row for row in table if row.project_type == project_type]
         offer = offers.of(project_type, (row.edit_id for row in of_type), bool(roster.members))
@@ -100,19 +111,28 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
             done = done_pairs(workspace, client, of_type, answered, there, project_type, roster)
             checks = _checks(workspace, edits, most_checks(len(offer.things), len(people), design), design)
             ids = [one.check_id for one in checks]
-            rows += renew(of_type, offer.things, list(people), done, answered, ids, design, offer.barred)
+            with _told_of_refusals(len(roster.active) - len(active)):
+                rows += renew(of_type, offer.things, list(people), done, answered, ids, design, offer.barred)
         else:
             rows += for_everybody(of_type, offer.things, answered, design)
     if notes and not rows and not table:
         raise BadInput(notes[0])
     # Before the tasks: a task on the server whose item nobody knows would be nobody's.
     workspace.write_table("assignments", rows)
-    counts, tasks, kept = _make_tasks(workspace, client, projects, people, there, rows, offers)
+    standing = standings(workspace, rows, begun)
+    held = {row.item_id for row in rows if held_back(row, standing)} - answered
+    counts, tasks, kept = _make_tasks(
+        workspace, client, projects, people, there, [row for row in rows if row.item_id not in held], offers
+    )
+    kept -= held  # theirs already
     if kept:  # answered while this push was at work: theirs stay
         workspace.write_table("assignments", [*rows, *(row for row in table if row.item_id in kept)])
     if roster.members:
         admit(workspace, client, projects, tasks)
-    return replace(counts, notes=tuple(notes))
+    states = [standing[person].state for person in people]
+    return replace(
+        counts, notes=tuple(notes), waiting=states.count("waits"), not_admitted=len(roster.active) - len(active)
+    )
 
 
 def edits_to_show(workspace: Workspace) -> list[Edit]:
@@ -200,6 +220,19 @@ def done_pairs(
     return {(edit, person) for edit, person in done if person and person not in aside}
 
 
+@contextmanager
+def _told_of_refusals(n: int) -> Iterator[None]:
+    """Whoever is short of people should know that some were not admitted."""
+    try:
+        yield
+    except BadInput as error:
+        if not n:
+            raise
+        raise BadInput(
+            f"{error.what} {n} more were not admitted: `editfhf annotate status` says why.", mend=error.mend
+        ) from error
+
+
 def _require_screen(workspace: Workspace, screen: str) -> None:
     if screen not in workspace.config.annotation.screens:
         raise BadInput(
@@ -224,7 +257,7 @@ def _make_tasks(
     for task in (task for tasks in there.values() for task in tasks):
         if item_of(task) in known:
             shown.note(known[item_of(task)], task.data)
-    texts = _guidelines(workspace, images)
+    texts = _guidelines(workspace, images, bool(people))
     wanted: defaultdict[Place, list[Assignment]] = defaultdict(list)
     for row in rows:
         if not row.annotator or row.annotator in people:
@@ -255,9 +288,10 @@ def _make_tasks(
         missing.sort(key=lambda row: row.position)
         overlap = workspace.config.annotation.people_per_edit(place.project_type) if place.number == EVERYBODY else 1
         project = projects.ensure(place, overlap, texts[place.project_type], images.folder)
-        some_row = next((row for row in wanted[place] if shown.can_show(row)), None)
-        if not is_seen and some_row is not None:  # before anybody gets a task without its images
-            client.require_image(shown.an_image(some_row))
+        images_of = (shown.an_image(row) for row in wanted[place] if shown.can_show(row))
+        an_image = "" if is_seen else next(filter(None, images_of), "")
+        if an_image:  # before anybody gets a task without its images
+            client.require_image(an_image)
             is_seen = True
         for some in chunks(missing, CHUNK):
             numbers[project] += client.import_tasks(project, [{"data": shown.data(row)} for row in some])
@@ -265,15 +299,18 @@ def _make_tasks(
     return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people)), numbers, kept
 
 
-def _guidelines(workspace: Workspace, images: PublishedImages) -> dict[str, str]:
+def _guidelines(workspace: Workspace, images: PublishedImages, people_are_named: bool) -> dict[str, str]:
     """What people read before they begin, by kind of screen; its pictures are made and published."""
+    settings = workspace.config.annotation
+    consent, asks = consent_of(workspace), people_are_named and settings.consent
+    checks = people_are_named and settings.vision_check
     folder = workspace.annotation_dir / EXAMPLES_FOLDER
     write_examples(folder)
 
     def address(name: str) -> str:
         return images.address((folder / name).relative_to(workspace.root).as_posix())
 
-    return {project_type: guidelines(project_type, address) for project_type in PROJECT_TYPES}
+    return {one: guidelines(one, address, consent, asks, checks) for one in PROJECT_TYPES}
 
 
 def checks_folder(workspace: Workspace) -> Path:

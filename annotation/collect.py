@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from annotation.campaign import checks_of, read_assignments, require_projects
 from annotation.client import Client
 from annotation.dates import count_misdated
+from annotation.entrance import standings
 from annotation.export_file import read_export
 from annotation.harvest import HARVESTED, Harvest, Known
 from annotation.offers import Offers
@@ -30,7 +31,7 @@ from annotation.pair_folders import write_copies
 from annotation.projects import Item, Place, heal, item_in
 from annotation.pseudonyms import Pseudonyms
 from annotation.roster import Roster
-from annotation.screens import SCREENS
+from annotation.screens import SCREENS, screen_of
 from editfhf import __version__
 from editfhf.files import remove_leftovers, whole_file
 from editfhf.schema import TABLES, canonical_json, stable_id
@@ -49,6 +50,7 @@ class PullCounts:
         changed: projects that were read anew. gone: that were deleted on the server; their answers stay.
         altered: whose labelling screen or title is no longer ours.
         misdated: answers from before their project was made, or from the future.
+        admitted, not_admitted: pseudonyms of those of whom this pull told it.
     """
 
     ratings: int
@@ -62,11 +64,13 @@ class PullCounts:
     verdicts: int = 0
     preferences: int = 0
     misdated: int = 0
+    admitted: list[str] = field(default_factory=list)
+    not_admitted: list[str] = field(default_factory=list)
 
     def as_row(self) -> dict[str, Any]:
         names = (
             "ratings", "regions", "answers", "verdicts", "preferences", "refused", "projects", "changed", "gone",
-            "altered", "misdated",
+            "altered", "misdated", "admitted", "not_admitted",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
@@ -88,34 +92,46 @@ def pull(
         JobFailed: an export is cut short or is none.
     """
     with workspace.lock("annotate"):
-        projects = require_projects(workspace, client)
-        pulled, known = _Pulled(workspace, everything), known_of(workspace, client.users())
-        changed, altered = [], list(projects.renamed)
-        places = sorted(projects.known.items())
-        remove_leftovers(raw_folder(workspace))
-        exports = _one_ahead(_exports(workspace, client, pulled, places))
-        for (_, project), export in zip(track(places), exports, strict=True):
-            if export is None:
-                continue
-            pulled.forget(project)
-            path, fingerprint = export.path, export.fingerprint
-            if not harvest(project, known, path, pulled.folder(project)):
-                heal(client, project)
-                fingerprint = _fingerprint(client, project)
-                path = fetch_export(workspace, client, project)
-                harvest(project, known, path, pulled.folder(project))
-            pulled.note(project, fingerprint)
-            changed.append(project)
-            altered += [project] * export.altered
-        gone = sorted(set(pulled.known) - set(projects.known.values()))
-        counts = merge(workspace, pulled_folders(workspace))
-        misdated = sum(
-            count_misdated(pulled.folder(project) / "answers.parquet", projects.since(project)) for _, project in places
-        )
+        return pull_locked(workspace, client, everything, track)
+
+
+def pull_locked(
+    workspace: Workspace, client: Client, everything: bool = False, track: Track = lambda places: places
+) -> PullCounts:
+    """`pull` for who holds the lock already."""
+    rows = read_assignments(workspace)
+    before = standings(workspace, rows)
+    projects = require_projects(workspace, client)
+    pulled, known = _Pulled(workspace, everything), known_of(workspace, client.users())
+    changed, altered = [], list(projects.renamed)
+    places = sorted(projects.known.items())
+    remove_leftovers(raw_folder(workspace))
+    exports = _one_ahead(_exports(workspace, client, pulled, places))
+    for (_, project), export in zip(track(places), exports, strict=True):
+        if export is None:
+            continue
+        pulled.forget(project)
+        path, fingerprint = export.path, export.fingerprint
+        if not harvest(project, known, path, pulled.folder(project)):
+            heal(client, project)
+            fingerprint = _fingerprint(client, project)
+            path = fetch_export(workspace, client, project)
+            harvest(project, known, path, pulled.folder(project))
+        pulled.note(project, fingerprint)
+        changed.append(project)
+        altered += [project] * export.altered
+    gone = sorted(set(pulled.known) - set(projects.known.values()))
+    counts = merge(workspace, pulled_folders(workspace))
+    misdated = sum(
+        count_misdated(pulled.folder(project) / "answers.parquet", projects.since(project)) for _, project in places
+    )
+    new = {name: one.state for name, one in standings(workspace, rows).items() if one.state != before[name].state}
     return PullCounts(
         counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"],
         sorted(projects.known.values()), changed, gone, sorted(set(altered)), counts["verdicts"],
         counts["preferences"], misdated,
+        sorted(name for name, state in new.items() if state == "admitted"),
+        sorted(name for name, state in new.items() if state == "refused"),
     )  # fmt: skip
 
 
@@ -298,7 +314,8 @@ def _exports(
             yield None
             continue
         on_server = client.project_state(project)["label_config"]
-        altered = on_server.strip() != SCREENS[place.project_type].label_config.strip()
+        screen = screen_of(place.project_type, workspace.config.annotation)
+        altered = on_server.strip() != screen.label_config.strip()
         yield _Export(fetch_export(workspace, client, project), fingerprint, altered)
 
 

@@ -10,13 +10,15 @@ import pyarrow as pa
 
 from annotation.answers import About, ParsedAnnotation, Refusal, author_of, parse_annotation
 from annotation.checks import Check, passes
-from annotation.interface import FIRST, FLAW, NO_FLAW, SECOND
+from annotation.interface import AGREES, CONSENT, CONSENT_TEXT, FIRST, FLAW, NO_FLAW, SECOND
 from annotation.pairs import Pair, left_of
+from annotation.plates import plates_of, right_of
 from annotation.pseudonyms import Pseudonyms, annotator_kind
-from annotation.worklist import KNOWN_ANSWER, REPEAT
+from annotation.worklist import ADMISSION, KNOWN_ANSWER, QUALIFICATION, REPEAT
 from editfhf.schema import (
     OWN_TABLES,
     TABLES,
+    Admission,
     Answer,
     Assignment,
     CheckAnswer,
@@ -26,7 +28,9 @@ from editfhf.schema import (
     to_table,
 )
 
-HARVESTED = ("ratings", "regions", "answers", "check_answers", "verdicts", "preferences", "refused_answers")
+HARVESTED = (
+    "ratings", "regions", "answers", "check_answers", "verdicts", "preferences", "admissions", "refused_answers",
+)  # fmt: skip
 BATCH = 5000  # records that are Python objects at one time
 
 
@@ -96,7 +100,10 @@ class Harvest:
             left = self._left(row, task, parsed)
             if parsed.answer is not None:
                 self._answered.add((item, annotator))
-                self._keep(row, parsed, left)
+                if row.role == ADMISSION:
+                    self._keep_admission(row, parsed, task)
+                else:
+                    self._keep(row, parsed, left)
         self._put("refused_answers", [
             {
                 "project": self.project, "task": _number(task, "id"), "annotation": _number(annotation, "id"),
@@ -113,7 +120,7 @@ class Harvest:
             return f"the region {row.edit_id!r} was drawn anew, or removed"
         if row.project_type == "preference" and row.edit_id not in self.known.pairs:
             return f"this workspace has no pair {row.edit_id!r}"
-        if row.project_type in OWN_TABLES:
+        if row.project_type in OWN_TABLES or row.role == ADMISSION:
             return self._problem_of_author(item, row, annotator)
         if row.role not in KNOWN_ANSWER and row.edit_id not in self.known.edits:
             return f"this workspace has no edit {row.edit_id!r}"
@@ -155,6 +162,8 @@ class Harvest:
         if row.role in KNOWN_ANSWER:
             scores = {rating.dimension: rating.score for rating in parsed.ratings}
             passed = passes(self.known.checks[row.edit_id], scores, parsed.regions, answer.outcome)
+            if passed is None and row.role == QUALIFICATION:  # else who skips all of them would wait for ever
+                passed = False
             if passed is not None:
                 said = canonical_json({"outcome": answer.outcome, "scores": scores, "regions": len(parsed.regions)})
                 self._put("check_answers", [
@@ -172,6 +181,26 @@ class Harvest:
             return
         self._put("answers", [answer])
         self._put("regions", parsed.regions)
+
+    def _keep_admission(self, row: Assignment, parsed: ParsedAnnotation, task: dict[str, Any]) -> None:
+        """What counts of the plates is what the task showed; who skips it all has not agreed."""
+        answer, data = parsed.answer, task.get("data")
+        assert answer is not None
+        shown = data if isinstance(data, dict) else {}
+        skipped = answer.outcome != "answered"
+        consented = not skipped and (CONSENT_TEXT not in shown or parsed.said.get(CONSENT) == AGREES)
+        plates = [one for one in plates_of(self.known.pseudonyms.key, answer.annotator) if one.control in shown]
+        if not consented:  # who has not agreed is not asked
+            plates = []
+        rings = sum(one.sort == "acuity" for one in plates)
+        self._put("admissions", [
+            Admission(
+                row.edit_id, answer.annotator, answer.annotator_kind, consented,
+                right_of(plates, "acuity", parsed.said), rings,
+                right_of(plates, "colour", parsed.said), len(plates) - rings,
+                answer.lead_time_s, answer.submitted_at,
+            )
+        ])  # fmt: skip
 
     def _keep_comparing(self, row: Assignment, parsed: ParsedAnnotation, answer: Answer, left: str) -> None:
         """A verdict or a preference; `answers` says who looked at an edit as a whole."""

@@ -13,6 +13,7 @@ from annotation.collect import forget_project, merge, pulled_folders, raw_folder
 from annotation.harvest import HARVESTED
 from annotation.import_file import forget_imported, imported_people, read_imports
 from annotation.marks import mark_file, marks_there
+from annotation.plate_files import remove_plates
 from annotation.projects import EVERYBODY, Projects
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
@@ -92,6 +93,7 @@ def erase(workspace: Workspace, client: Client, name: str) -> Erased:
         workspace.write_table("assignments", assignments)
         merge(workspace, pulled_folders(workspace))
         _remove_marks(workspace)
+        remove_plates(workspace, annotator)
         if member.number != GUEST:
             roster.remove(name)
         admit(workspace, client)  # the wall's file names people, too

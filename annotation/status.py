@@ -13,6 +13,7 @@ import pandas as pd
 
 from annotation.campaign import read_assignments
 from annotation.client import Client, connect
+from annotation.entrance import rows_of, standings
 from annotation.progress import Person, Progress, reckon
 from annotation.projects import Projects, item_of
 from annotation.pseudonyms import annotator_kind
@@ -28,6 +29,7 @@ from editfhf.workspace import Workspace
 THING_OF: Mapping[str, tuple[str, str]] = {
     "answers": ("edit_id", ""),
     "check_answers": ("check_id", ""),
+    "admissions": ("consent_text", "admission"),
     **{table: (thing, screen) for screen, (table, thing, _) in OWN_TABLES.items()},
 }
 PACE_COLUMNS = ["project_type", "annotator", "annotator_kind", "lead_time_s", "submitted_at", "screened"]
@@ -50,7 +52,8 @@ def status(workspace: Workspace, url: str | None = None) -> dict[str, Any]:
     Returns:
         server (its address, or why there is none), pulled_at, tasks and answers (of the people who count), annotators
         (pseudonym → answers), simulated (how many of them are), hours_left, days_left, screens, progress (by person and
-        screen) and agreement: rows of `ScreenProgress`, `PersonProgress` and of what `editfhf.agreement` registers.
+        screen) and agreement: rows of `ScreenProgress`, `PersonProgress` and of what `editfhf.agreement` registers;
+        admission: who waits for it, was refused or admitted with a remark, and why, as of the last pull.
         Where the server does not answer, all is as of the last pull and without checks and repeats.
     """
     return _Watched(workspace, url).look()
@@ -145,6 +148,7 @@ class _Watched:
             "days_left": None if progress.days_left is None else round(progress.days_left, 1),
             "screens": [_rounded(asdict(one)) for one in progress.screens],
             "progress": [_rounded(asdict(one)) for one in progress.people],
+            "admission": rows_of(workspace, standings(workspace, read_assignments(workspace))),
             "agreement": [_rounded(row) for row in self._agreement[1]],
         }
 

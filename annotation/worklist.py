@@ -10,7 +10,7 @@ from annotation.assignment import Thing, assign, item_id, with_checks_and_repeat
 from editfhf.config import AnnotationConfig
 from editfhf.schema import RATING_TYPES, REGION_TYPES, Assignment, Edit, stable_id
 
-EDIT, REPEAT, CHECK, QUALIFICATION = "edit", "repeat", "check", "qualification"
+EDIT, REPEAT, CHECK, QUALIFICATION, ADMISSION = "edit", "repeat", "check", "qualification", "admission"
 KNOWN_ANSWER = (CHECK, QUALIFICATION)  # roles of items whose answer is known
 
 
