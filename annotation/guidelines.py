@@ -86,7 +86,7 @@ _ELSE = (
 _ADMISSION = (
     "<p>A few questions come first: whether you take part, and how well you see what is on your screen. It takes two "
     "minutes. There may also be some images to try. When all of this was read, you get the images that are yours: look "
-    "again later. You may change your answers until then.</p>"
+    "again later. You may change your answers until then. Skip means that you do not agree.</p>"
 )
 
 

@@ -22,10 +22,11 @@ GAP_CSS_PX = 2  # a CSS pixel is 1.28 minutes of arc at the distance that CSS as
 RING_CSS_PX = 5 * GAP_CSS_PX
 FIELD_CSS_PX = 120  # white around the ring
 COLOUR_CSS_PX = 200
+DOT_CSS_PX = 2  # radius
 DENSITY = 2  # pixels of a picture for one of CSS: as fine as most screens are
 ANGLES = {"right": 0, "down": 90, "left": 180, "up": 270}  # degrees, clockwise from three o'clock
 # P.910: no error on the line 20/30, two of twelve plates at most. A slip of the hand is allowed for, too: who guesses
-# gets three of four rings with a chance of 5 %, five of six figures with one of 0.04 %.
+# gets three of four rings with a chance of 5 %, five of six figures with one of 0.07 %.
 ACUITY_NEEDED, COLOUR_NEEDED = 3, 5
 # Linear sRGB to the cones L, M and S (Viénot, Brettel & Mollon, Color Res. Appl. 1999).
 TO_CONES = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
@@ -119,16 +120,16 @@ def dots(
     side = COLOUR_CSS_PX * DENSITY
     drawn = Image.new("L", (side, side))
     font = ImageFont.load_default(0.9 * side)
-    ImageDraw.Draw(drawn).text((side / 2, side / 2), figure, 255, font, anchor="mm", stroke_width=side // 60)
+    ImageDraw.Draw(drawn).text((side / 2, side / 2), figure, 255, font, anchor="mm", stroke_width=side // 40)
     inside = np.asarray(drawn) > 127
     away = np.linalg.inv(TO_CONES)[:, cone] * half
     sign = random.choice([-1, 1])  # now the figure is the redder, now its ground
-    radius = 3 * DENSITY
+    radius = DOT_CSS_PX * DENSITY
     plate = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(plate)
-    for top in range(radius, side - radius, 2 * radius + 2):
-        for left in range(radius, side - radius, 2 * radius + 2):
-            x, y = np.array((left, top)) + random.integers(-2, 3, 2)
+    for top in range(radius, side - radius, 2 * radius + 1):
+        for left in range(radius, side - radius, 2 * radius + 1):
+            x, y = np.array((left, top)) + random.integers(-1, 2, 2)
             if np.hypot(x - side / 2, y - side / 2) > side / 2 - radius:
                 continue
             linear = np.array(between) + (sign if inside[y, x] else -sign) * away
