@@ -259,7 +259,10 @@ def _make_tasks(
             shown.note(known[item_of(task)], task.data)
     texts = _guidelines(workspace, images, bool(people))
     wanted: defaultdict[Place, list[Assignment]] = defaultdict(list)
+    answered = {item_of(task) for tasks in there.values() for task in tasks if task.answers}
     for row in rows:
+        if row.role == ADMISSION and row.item_id in answered:  # its project stays as it was, whatever is asked by now
+            continue
         if not row.annotator or row.annotator in people:
             wanted[Place(row.project_type, people.get(row.annotator, EVERYBODY))].append(row)
     added = stayed = withdrawn = 0
@@ -272,9 +275,9 @@ def _make_tasks(
         tasks = there.get(place, [])
         surplus = [task.id for task in tasks if not task.answers and item_of(task) not in items and item_of(task)]
         if surplus:  # listed again: minutes may have gone by, and an answer goes with its task
-            answered = {task.id: item_of(task) for task in client.tasks(projects.known[place]) if task.answers}
-            kept |= {answered[number] for number in surplus if number in answered}
-            surplus = [number for number in surplus if number not in answered]
+            since = {task.id: item_of(task) for task in client.tasks(projects.known[place]) if task.answers}
+            kept |= {since[number] for number in surplus if number in since}
+            surplus = [number for number in surplus if number not in since]
         withdrawn += len(surplus)
         for chunk in chunks(surplus, CHUNK):
             client.delete_tasks(projects.known[place], chunk)
@@ -302,8 +305,8 @@ def _make_tasks(
 def _guidelines(workspace: Workspace, images: PublishedImages, people_are_named: bool) -> dict[str, str]:
     """What people read before they begin, by kind of screen; its pictures are made and published."""
     settings = workspace.config.annotation
-    consent, asks = consent_of(workspace), people_are_named and settings.consent
-    checks = people_are_named and settings.vision_check
+    asks, checks = people_are_named and settings.consent, people_are_named and settings.vision_check
+    consent = consent_of(workspace, asks and checks)
     folder = workspace.annotation_dir / EXAMPLES_FOLDER
     write_examples(folder)
 

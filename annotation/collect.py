@@ -31,7 +31,7 @@ from annotation.pair_folders import write_copies
 from annotation.projects import Item, Place, heal, item_in
 from annotation.pseudonyms import Pseudonyms
 from annotation.roster import Roster
-from annotation.screens import SCREENS, screen_of
+from annotation.screens import SCREENS, is_ours
 from editfhf import __version__
 from editfhf.files import remove_leftovers, whole_file
 from editfhf.schema import TABLES, canonical_json, stable_id
@@ -314,8 +314,7 @@ def _exports(
             yield None
             continue
         on_server = client.project_state(project)["label_config"]
-        screen = screen_of(place.project_type, workspace.config.annotation)
-        altered = on_server.strip() != screen.label_config.strip()
+        altered = not is_ours(place.project_type, on_server)
         yield _Export(fetch_export(workspace, client, project), fingerprint, altered)
 
 

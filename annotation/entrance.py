@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from annotation.assignment import item_id
-from annotation.guidelines import CONSENT
+from annotation.guidelines import CONSENT, EYES_KEPT
 from annotation.plates import ACUITY_NEEDED, COLOUR_NEEDED
 from annotation.pseudonyms import Pseudonyms, annotator_kind
 from annotation.roster import Member, Roster
@@ -82,7 +82,7 @@ def standing_of(
 def standings(
     workspace: Workspace, rows: Iterable[Assignment], begun: Collection[str] = frozenset()
 ) -> dict[str, Standing]:
-    """Where each person of the campaign stands, by pseudonym, as of the last pull.
+    """Where each person stands who works or pauses, by pseudonym, as of the last pull.
 
     Args:
         rows: the assignments. begun: pseudonyms of more people who have answered an edit than the tables know.
@@ -100,6 +100,8 @@ def standings(
     begun = {*begun, *_begun(workspace)}
     found = {}
     for member in roster.members:
+        if member.state not in ("active", "paused"):
+            continue
         name = roster.pseudonym(member)
         qualified = [right[name][one] for one in handed_out[name] if one in right[name]]
         found[name] = standing_of(
@@ -135,23 +137,24 @@ def admission_rows(
         return kept
     there = {row.annotator for row in kept} | set(recorded(workspace))
     text = keep_consent(workspace)
+    shown = f"{text} {settings.consent} {settings.vision_check}"  # who has not answered is asked what is asked by now
     new = [
-        Assignment(item_id(key, person, ADMISSION, text, ADMISSION, 1), person, ADMISSION, text, ADMISSION, 1)
+        Assignment(item_id(key, person, ADMISSION, shown, ADMISSION, 1), person, ADMISSION, text, ADMISSION, 1)
         for person in asked
         if person not in there
     ]
     return sorted([*kept, *new], key=lambda row: row.annotator)
 
 
-def consent_of(workspace: Workspace) -> str:
-    """The text that people agree to.
+def consent_of(workspace: Workspace, checks_vision: bool) -> str:
+    """The text that people agree to; ours says what the vision check leaves behind, where there is one.
 
     Raises:
         BadInput: the settings name a file that is not there, is empty, or is not UTF-8.
     """
     text = workspace.config.annotation.consent_text.strip()
     if not text:
-        return CONSENT
+        return f"{CONSENT} {EYES_KEPT}" if checks_vision else CONSENT
     if "\n" in text or not text.endswith(FILE_ENDINGS):
         return text
     path = workspace.path_of(text)
@@ -169,7 +172,7 @@ def consent_of(workspace: Workspace) -> str:
 
 def keep_consent(workspace: Workspace) -> str:
     """Keep the text that is shown now, so that it can be told what somebody agreed to; returns its id."""
-    text = consent_of(workspace)
+    text = consent_of(workspace, workspace.config.annotation.vision_check)
     name = stable_id(text)
     path = workspace.annotation_dir / CONSENT_FOLDER / f"{name}.txt"
     if not path.is_file():

@@ -12,6 +12,7 @@ CONSENT = (
     "You take part of your own will and may stop at any time. Your answers are stored under a name that tells nothing "
     "of you, and may be published so. You may ask for them to be removed."
 )
+EYES_KEPT = "How many of the rings and dots below you read right is stored, too, and never published."
 SILENT_CONSENT = "By labelling the first image you agree."  # where nobody is asked
 EYES = (
     "Sit an arm's length from a screen of 13 inches or more, in even light, with your glasses on if you wear any: you "

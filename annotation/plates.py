@@ -30,7 +30,7 @@ ANGLES = {"right": 0, "down": 90, "left": 180, "up": 270}  # degrees, clockwise 
 ACUITY_NEEDED, COLOUR_NEEDED = 3, 5
 # Linear sRGB to the cones L, M and S (Viénot, Brettel & Mollon, Color Res. Appl. 1999).
 TO_CONES = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
-# Of the cone that some people lack (L: 1 % of men, M: 5 %) and nothing else, figure and ground differ: (cone, colour
+# By what the cones see that some people lack (L or M) and by nothing else, figure and ground differ: (cone, colour
 # between both in linear sRGB, half of the difference in that cone).
 CONFUSED: tuple[tuple[int, tuple[float, float, float], float], ...] = (
     (1, (0.33, 0.24, 0.07), 1.75),

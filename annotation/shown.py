@@ -93,7 +93,8 @@ class Shown:
 
     def _entrance(self, row: Assignment) -> dict[str, str]:
         """Consent text and plates, at their size in pixels of CSS."""
-        shown = {CONSENT_TEXT: consent_of(self._workspace)} if self._workspace.config.annotation.consent else {}
+        settings = self._workspace.config.annotation
+        shown = {CONSENT_TEXT: consent_of(self._workspace, settings.vision_check)} if settings.consent else {}
         for plate, file in zip(self._plates(row), self._files_of(row), strict=True):
             address, size = escape(self._images.address(file)), plate.css_size
             shown[plate.control] = f'<img src="{address}" width="{size}" height="{size}" alt="{plate.sort}"/>'

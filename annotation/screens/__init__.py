@@ -33,6 +33,14 @@ _CONSENT_ALONE = Screen("admission", admission.CONSENT_CONFIG)
 _VISION_ALONE = Screen("admission", admission.VISION_CONFIG)
 
 
+def is_ours(project_type: str, label_config: str) -> bool:
+    """Whether a project has a screen of ours; one of the admission may be of earlier settings."""
+    known = [SCREENS[project_type]]
+    if project_type == "admission":
+        known += [_CONSENT_ALONE, _VISION_ALONE]
+    return label_config.strip() in {screen.label_config.strip() for screen in known}
+
+
 def screen_of(project_type: str, settings: AnnotationConfig) -> Screen:
     """The screen of a project; that of the admission has the parts that the settings ask for."""
     if project_type == "admission" and not settings.vision_check:

@@ -13,7 +13,7 @@ from annotation.campaign import read_assignments, tasks_on_server
 from annotation.checks import passes
 from annotation.client import Client
 from annotation.entrance import Standing, consent_of, recorded, standing_of, standings
-from annotation.guidelines import CONSENT, SILENT_CONSENT, guidelines
+from annotation.guidelines import CONSENT, EYES_KEPT, SILENT_CONSENT, guidelines
 from annotation.harvest import Harvest, Known
 from annotation.interface import AGREES, CANNOT_TELL, DECLINES, PLATE_CONTROLS
 from annotation.items import admission_items
@@ -149,17 +149,18 @@ def test_where_people_are_asked_no_guideline_says_that_beginning_is_agreeing():
 
 
 def test_the_consent_text_is_ours_the_settings_or_a_file_of_the_workspace(campaign):
-    assert consent_of(campaign) == CONSENT
+    assert consent_of(campaign, False) == CONSENT
+    assert consent_of(campaign, True) == f"{CONSENT} {EYES_KEPT}"
     use_settings(campaign, consent_text="'We pay 15 an hour.'")
-    assert consent_of(campaign) == "We pay 15 an hour."
+    assert consent_of(campaign, True) == "We pay 15 an hour."
     use_settings(campaign, consent_text="consent.txt")
     with pytest.raises(BadInput, match=r"consent\.txt, which cannot be read"):
-        consent_of(campaign)
+        consent_of(campaign, True)
     (campaign.root / "consent.txt").write_text("Two lines\nof text.\n")
-    assert consent_of(campaign) == "Two lines\nof text."
+    assert consent_of(campaign, True) == "Two lines\nof text."
     use_settings(campaign, consent_text="../elsewhere.txt")
     with pytest.raises(BadInput, match="outside the workspace"):
-        consent_of(campaign)
+        consent_of(campaign, True)
 
 
 def roles_on_server(workspace) -> dict[str, Counter]:
@@ -238,6 +239,27 @@ def test_what_is_held_back_is_kept_for_each_until_it_is_theirs_or_they_are_refus
     assert left == {plate.file for one in (ann, bob) for plate in plates_of(Pseudonyms.of(workspace).key, one)}
 
 
+@pytest.mark.server
+def test_what_is_asked_may_change_in_the_middle_and_what_was_answered_stays(workspace, client):
+    few = {"screens": "[ratings]", "raters_per_edit": 1, "consent": "true", "consent_text": "'We pay 15 an hour.'"}
+    use_settings(workspace, **few)
+    roster = Roster(workspace)
+    ann, bob = (roster.pseudonym(one) for one in roster.add(["ann@x.org", "bob@x.org"]))
+    campaign.push(workspace, client)
+    enter(workspace, client, 1, ann)
+    use_settings(workspace, **few, vision_check="true")
+    counts = campaign.push(workspace, client)
+    assert (counts.waiting, counts.tasks, counts.withdrawn) == (2, 1, 1)
+    enter(workspace, client, 2, bob)
+    pulled = collect.pull(workspace, client)
+    assert (pulled.refused, pulled.altered, sorted(pulled.admitted)) == (0, [], sorted([ann, bob]))
+    assert [recorded(workspace)[one].acuity_of for one in (ann, bob)] == [0, 4]
+    counts = campaign.push(workspace, client)
+    assert (counts.tasks, counts.waiting) == (N_EDITS, 0)
+    (text,) = (workspace.annotation_dir / "consent").iterdir()
+    assert text.read_text() == "We pay 15 an hour."
+
+
 def enter(workspace, client: Client, number: int, name: str, consent: str = AGREES) -> None:
     """Somebody answers, all of it right, what comes before the first edit."""
     email = Roster(workspace).find(str(number)).email
@@ -248,7 +270,7 @@ def enter(workspace, client: Client, number: int, name: str, consent: str = AGRE
     truth = {plate.control: plate.answer for plate in plates_of(Pseudonyms.of(workspace).key, name)}
     said = {"consent": consent} | (truth if consent == AGREES else {})
     client.add_annotation(task.id, {"result": admission_items(said), "completed_by": user, "lead_time": 80.0})
-    for task in client.tasks(known[Place("ratings", number)]):
+    for task in client.tasks(known[Place("ratings", number)]) if Place("ratings", number) in known else ():
         check = campaign.checks_of(workspace)[rows[task.data["item"]].edit_id]
         grades = {name: check.honest.get(name, (3, 3))[0] for name in simulate.DIMENSIONS}
         assert passes(check, grades, [], "answered")
