@@ -27,7 +27,7 @@ _PER_SOURCE_REGION = {interface.SOURCE_TYPE, interface.SOURCE_REASON}
 _KNOWN = {
     interface.POLYGONS, *_PER_REGION, interface.SOURCE_POLYGONS, *_PER_SOURCE_REGION, *interface.QUESTIONS,
     *interface.PLACELESS, *_PLACELESS_REASONS, interface.OUTCOME, interface.OUTCOME_REASON,
-    interface.VERDICT, interface.VERDICT_TYPE, interface.PREFERENCE,
+    interface.VERDICT, interface.VERDICT_TYPE, interface.PREFERENCE, interface.CONSENT, *interface.PLATE_CONTROLS,
 }  # fmt: skip
 UNKNOWN_TYPE = "is no flaw type"  # in the reason of whatever is refused for it, after the type in quotes
 
@@ -87,6 +87,7 @@ class ParsedAnnotation:
 
     Attributes:
         verdict: of the screen `verify`; preferred: of the screen `preference`: `first` (left), `second`, `tie`.
+        said: of the screen `admission`: control → what was chosen.
     """
 
     answer: Answer | None = None
@@ -95,6 +96,7 @@ class ParsedAnnotation:
     refusals: list[Refusal] = field(default_factory=list)
     verdict: Verdict | None = None
     preferred: str = ""
+    said: dict[str, str] = field(default_factory=dict)
 
 
 class _Outer(BaseModel):
@@ -177,6 +179,8 @@ class _Reader:
 
     def read(self, result: list[Any]) -> ParsedAnnotation:
         items = self._known_items(result)
+        if self._about.project_type == "admission":
+            return self._read_admission(items)
         outcome = self._try("outcome", self._read_outcome, items)
         if outcome in (interface.CANNOT_JUDGE, interface.DISTRESSING):
             # Who cannot judge has judged nothing, whatever was chosen before.
@@ -202,6 +206,18 @@ class _Reader:
             # Who drew something that could not be read has still said that there is a flaw.
             looked = self._about.project_type not in REGION_TYPES
             self.parsed.answer = self.answer("answered" if marked or looked else "no_flaw")
+        return self.parsed
+
+    def _read_admission(self, items: list[_Item]) -> ParsedAnnotation:
+        answers = {interface.CONSENT: interface.CONSENTS, **interface.PLATE_ANSWERS}
+        for control, known in answers.items():
+            chosen = self._try(control, _one_of, _named(items, control), known, "answer to it")
+            if chosen:
+                self.parsed.said[control] = chosen
+        if self.parsed.said:
+            self.parsed.answer = self.answer("answered")
+        elif not self.parsed.refusals:
+            self._refuse("", "it answers none of the questions")
         return self.parsed
 
     def answer(self, outcome: str, reason: str = "") -> Answer:

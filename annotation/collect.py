@@ -24,9 +24,10 @@ import pyarrow.compute as pc
 
 from annotation.answers import unknown_screen
 from annotation.batches import read_batches
-from annotation.campaign import checks_of, require_projects
+from annotation.campaign import checks_of, read_assignments, require_projects
 from annotation.client import Client
 from annotation.dates import count_misdated
+from annotation.entrance import standings
 from annotation.erased import erased, erased_users
 from annotation.export_file import answers_of, item_in, names_anyone, read_export, write_without
 from annotation.handed_out import HandedOut, Marks
@@ -37,8 +38,9 @@ from annotation.pair_folders import damaged_folders, write_copies
 from annotation.projects import Item, Place, heal
 from annotation.pseudonyms import Pseudonyms
 from annotation.roster import Roster
-from annotation.screens import SCREENS
+from annotation.screens import SCREENS, is_ours
 from annotation.shown_regions import recall
+from annotation.worklist import QUALIFICATION
 from editfhf import __version__
 from editfhf.files import remove_leftovers, whole_file
 from editfhf.schema import TABLES, as_of_today, canonical_json, stable_id
@@ -62,6 +64,7 @@ class PullCounts:
             the refused ones, and are read anew by the next pull.
         erased: answers of people who were erased, left out of what was read anew: an older state of the server was
             restored.
+        admitted, not_admitted: pseudonyms of those of whom this pull told it.
     """
 
     ratings: int
@@ -78,11 +81,13 @@ class PullCounts:
     drafts: dict[int, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
     erased: int = 0
+    admitted: list[str] = field(default_factory=list)
+    not_admitted: list[str] = field(default_factory=list)
 
     def as_row(self) -> dict[str, Any]:
         names = (
             "ratings", "regions", "answers", "verdicts", "preferences", "refused", "projects", "changed", "gone",
-            "altered", "misdated", "damaged", "erased",
+            "altered", "misdated", "damaged", "erased", "admitted", "not_admitted",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names} | {"drafts": sum(self.drafts.values())}
 
@@ -104,41 +109,53 @@ def pull(
         JobFailed: an export is cut short or is none.
     """
     with workspace.lock("annotate"):
-        projects = require_projects(workspace, client)
-        users = client.users()
-        pulled, known, forgotten = _Pulled(workspace, everything), known_of(workspace, users), 0
-        gone_people = erased_users(workspace, users)
-        changed, altered = [], list(projects.renamed)
-        places = sorted(projects.known.items())
-        remove_leftovers(raw_folder(workspace))
-        exports = _one_ahead(_exports(workspace, client, pulled, places, gone_people))
-        for (place, project), export in zip(track(places), exports, strict=True):
-            if export is None:
-                continue
-            pulled.forget(project)
-            path, fingerprint, left_out = export.path, export.fingerprint, export.left_out
-            version_at = partial(projects.version_at, project)
-            if not harvest(project, known, path, pulled.folder(project), place.project_type, version_at):
-                heal(client, project)
-                fingerprint = _fingerprint(client, project)
-                path, left_out = fetch_export(workspace, client, project, gone_people)
-                harvest(project, known, path, pulled.folder(project), place.project_type, version_at)
-            is_whole = place.project_type != "preference" or not known.unreadable
-            pulled.note(project, fingerprint if is_whole else "")
-            changed.append(project)
-            forgotten += left_out
-            altered += [project] * export.altered
-        drafts = {project: len(client.tasks_with_drafts(project)) for _, project in places}
-        gone = sorted(set(pulled.known) - set(projects.known.values()))
-        counts = merge(workspace, pulled_folders(workspace))
-        misdated = sum(
-            count_misdated(pulled.folder(project) / "answers.parquet", projects.since(project)) for _, project in places
-        )
+        return pull_locked(workspace, client, everything, track)
+
+
+def pull_locked(
+    workspace: Workspace, client: Client, everything: bool = False, track: Track = lambda places: places
+) -> PullCounts:
+    """`pull` for who holds the lock already."""
+    rows = read_assignments(workspace, QUALIFICATION)
+    before = standings(workspace, rows)
+    projects = require_projects(workspace, client)
+    users = client.users()
+    pulled, known, forgotten = _Pulled(workspace, everything), known_of(workspace, users), 0
+    gone_people = erased_users(workspace, users)
+    changed, altered = [], list(projects.renamed)
+    places = sorted(projects.known.items())
+    remove_leftovers(raw_folder(workspace))
+    exports = _one_ahead(_exports(workspace, client, pulled, places, gone_people))
+    for (place, project), export in zip(track(places), exports, strict=True):
+        if export is None:
+            continue
+        pulled.forget(project)
+        path, fingerprint, left_out = export.path, export.fingerprint, export.left_out
+        version_at = partial(projects.version_at, project)
+        if not harvest(project, known, path, pulled.folder(project), place.project_type, version_at):
+            heal(client, project)
+            fingerprint = _fingerprint(client, project)
+            path, left_out = fetch_export(workspace, client, project, gone_people)
+            harvest(project, known, path, pulled.folder(project), place.project_type, version_at)
+        is_whole = place.project_type != "preference" or not known.unreadable
+        pulled.note(project, fingerprint if is_whole else "")
+        changed.append(project)
+        forgotten += left_out
+        altered += [project] * export.altered
+    drafts = {project: len(client.tasks_with_drafts(project)) for _, project in places}
+    gone = sorted(set(pulled.known) - set(projects.known.values()))
+    counts = merge(workspace, pulled_folders(workspace))
+    misdated = sum(
+        count_misdated(pulled.folder(project) / "answers.parquet", projects.since(project)) for _, project in places
+    )
+    new = {name: one.state for name, one in standings(workspace, rows).items() if one.state != before[name].state}
     return PullCounts(
         counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"],
         sorted(projects.known.values()), changed, gone, sorted(set(altered)), counts["verdicts"],
         counts["preferences"], misdated, {project: n for project, n in drafts.items() if n},
         list(damaged_folders(workspace).values()), forgotten,
+        sorted(name for name, state in new.items() if state == "admitted"),
+        sorted(name for name, state in new.items() if state == "refused"),
     )  # fmt: skip
 
 
@@ -361,7 +378,7 @@ def _exports(
             yield None
             continue
         on_server = client.project_state(project)["label_config"]
-        altered = on_server.strip() != SCREENS[place.project_type].label_config.strip()
+        altered = not is_ours(place.project_type, on_server)
         path, left_out = fetch_export(workspace, client, project, without)
         yield _Export(path, fingerprint, altered, left_out)
 

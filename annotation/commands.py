@@ -179,6 +179,13 @@ def push(
     row = counts.as_row()
     for note in counts.notes:
         console.note(note)
+    if counts.waiting:
+        console.note(
+            f"{counts.waiting} people have to be admitted before they get edits: when they answered what comes first, "
+            "pull and push again."
+        )
+    if counts.not_admitted:
+        console.note(f"{counts.not_admitted} people were not admitted: `editfhf annotate status` says why.")
     if predictions:
         row["predictions"] = push_predictions(opened, client).as_row()
     if as_json:
@@ -262,6 +269,12 @@ def pull(
     console.show(row if as_json else row | _short(row), as_json=as_json)
     for folder in folders_with_choices(opened):
         console.note(f"What people chose of the pairs: editfhf benchmark --preferences {folder}")
+    if counts.admitted:
+        console.note(
+            f"{len(counts.admitted)} people may begin: `editfhf annotate push -w {workspace}` gives them edits."
+        )
+    if counts.not_admitted:
+        console.note(f"{len(counts.not_admitted)} people were not admitted: `editfhf annotate status` says why.")
     if counts.refused:
         console.note(f"{counts.refused} answers or parts of them were refused: editfhf annotate refused -w {workspace}")
     if counts.drafts:

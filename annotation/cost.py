@@ -19,12 +19,14 @@ from editfhf.workspace import Workspace
 
 # Seconds for one answer where nothing was measured. Assumed, not measured: three ratings at ten seconds each, the most
 # that a vote of ITU-T P.910 takes; some four regions of an edit, each with an outline in a few clicks, a type and a
-# sentence. Close outlines would take 80 s each (COCO's, as Papadopoulos et al., ICCV 2021, report): do a pilot first.
+# sentence; a text to agree to and ten plates. Close outlines would take 80 s each (COCO's, as Papadopoulos et al., ICCV
+# 2021, report): do a pilot first.
 ASSUMED_S: Mapping[str, float] = {
-    "ratings": 30.0, "regions": 120.0, "together": 150.0, "verify": 10.0, "preference": 15.0,
+    "ratings": 30.0, "regions": 120.0, "together": 150.0, "verify": 10.0, "preference": 15.0, "admission": 120.0,
 }  # fmt: skip
 # Regions of an edit that one of its people alone draws, where none were drawn yet: assumed, too.
 ASSUMED_LONE_REGIONS = 2.0
+PACE_COLUMNS = ["project_type", "annotator", "annotator_kind", "lead_time_s", "screened"]
 FEWEST_MEASURED = 20  # answers, below which the assumption stands
 LONGEST = 5.0  # medians of a person's own, that an answer counts as at most: beyond, the tab stayed open over lunch
 WORKING_DAYS = 5  # in a week
@@ -39,7 +41,8 @@ class ScreenPlan:
         answers: to be given, checks and repeats among them; of_edits: without these (on `verify` of regions, on
             `preference` of pairs).
         seconds: for one answer; measured: whether from answers of this campaign.
-        people: the fewest that can do it: as many as look at one edit; of `verify` also who drew the region.
+        people: the fewest that can do it: as many as look at one edit; of `verify` also who drew the region. Of
+            `admission`, of no edits and once for each person, so many as are planned for.
         sessions: of at most `session_minutes`.
         assumes: what of this was not measured; "" where all was.
     """
@@ -105,7 +108,7 @@ def plan_campaign(
     n_things: Mapping[str, int] = {},
     n_people: int | None = None,
 ) -> list[ScreenPlan]:
-    """The plan of each screen of the settings.
+    """The plan of each screen of the settings, and last that of the admission, where people are asked for it.
 
     Args:
         measured: project type → seconds for one answer, see `measured_seconds`.
@@ -145,6 +148,16 @@ def plan_campaign(
                 screen, of_edits, answers, round(seconds, 1), screen in measured, round(hours, 1),
                 ceil(hours * 60 / settings.session_minutes), people, round(hours * settings.wage_per_hour, 2),
                 _assumed(screen, screen in measured, screen in n_things),
+            )
+        )  # fmt: skip
+    if settings.consent or settings.vision_check:
+        workers = n_people or max(plan.people for plan in plans)
+        seconds = measured.get("admission", ASSUMED_S["admission"])
+        hours = workers * seconds / 3600
+        plans.append(
+            ScreenPlan(
+                "admission", 0, workers, round(seconds, 1), "admission" in measured, round(hours, 1), workers, workers,
+                round(hours * settings.wage_per_hour, 2),
             )
         )  # fmt: skip
     return plans
@@ -215,7 +228,9 @@ def plan_workspace(workspace: Workspace, n_edits: int | None = None, n_people: i
 
     Not that of simulated ones, whose pace is made up, nor of those whose answers were set aside: haste is one reason.
     """
-    answers = all_answers(workspace)
+    entered = workspace.read_table("admissions").to_pandas().assign(project_type="admission", screened=False)
+    both = [table[PACE_COLUMNS] for table in (all_answers(workspace), entered)]
+    answers = pd.concat([table for table in both if len(table)] or both[:1], ignore_index=True)
     of_people = answers[(answers["annotator_kind"] == "human") & ~answers["screened"].astype(bool)]
     photos = {source.source_id for source in workspace.sources()}
     edits = [edit for edit in workspace.edits() if edit.source_id in photos]

@@ -11,13 +11,15 @@ import pyarrow as pa
 from annotation.answers import About, ParsedAnnotation, Refusal, author_of, parse_annotation, unknown_screen
 from annotation.checks import Check, passes
 from annotation.handed_out import HandedOut, Marks
-from annotation.interface import FIRST, FLAW, NO_FLAW, SECOND
+from annotation.interface import AGREES, CONSENT, CONSENT_TEXT, FIRST, FLAW, NO_FLAW, SECOND
 from annotation.pairs import Pair, left_of
+from annotation.plates import plates_of, right_of
 from annotation.pseudonyms import Pseudonyms, annotator_kind
 from annotation.refusals import in_general
-from annotation.worklist import KNOWN_ANSWER, REPEAT
+from annotation.worklist import ADMISSION, KNOWN_ANSWER, QUALIFICATION, REPEAT
 from editfhf.schema import (
     OWN_TABLES,
+    Admission,
     Answer,
     Assignment,
     CheckAnswer,
@@ -27,7 +29,9 @@ from editfhf.schema import (
     to_table,
 )
 
-HARVESTED = ("ratings", "regions", "answers", "check_answers", "verdicts", "preferences", "refused_answers")
+HARVESTED = (
+    "ratings", "regions", "answers", "check_answers", "verdicts", "preferences", "admissions", "refused_answers",
+)  # fmt: skip
 BATCH = 1000  # records that are Python objects at one time
 
 
@@ -110,7 +114,10 @@ class Harvest:
             left = self._left(row, task, parsed)
             if parsed.answer is not None:
                 self._note_answered(item, annotator)
-                self._keep(row, parsed, left)
+                if row.role == ADMISSION:
+                    self._keep_admission(row, parsed, task)
+                else:
+                    self._keep(row, parsed, left)
         is_taken = parsed.answer is not None
         self.taken += is_taken
         if not is_taken and parsed.refusals:
@@ -132,7 +139,7 @@ class Harvest:
             return f"this workspace knows no region {row.edit_id!r}"
         if row.project_type == "preference" and row.edit_id not in self.known.pairs:
             return " ".join([f"this workspace has no pair {row.edit_id!r}", *self.known.unreadable])
-        if row.project_type in OWN_TABLES:
+        if row.project_type in OWN_TABLES or row.role == ADMISSION:
             return self._problem_of_author(item, row, annotator)
         if row.role not in KNOWN_ANSWER and row.edit_id not in self.known.edits:
             return f"this workspace has no edit {row.edit_id!r}"
@@ -183,6 +190,8 @@ class Harvest:
         if row.role in KNOWN_ANSWER:
             scores = {rating.dimension: rating.score for rating in parsed.ratings}
             passed = passes(self.known.checks[row.edit_id], scores, parsed.regions, answer.outcome)
+            if passed is None and row.role == QUALIFICATION:  # else who skips all of them would wait for ever
+                passed = False
             if passed is not None:
                 said = canonical_json({"outcome": answer.outcome, "scores": scores, "regions": len(parsed.regions)})
                 self._put("check_answers", [
@@ -200,6 +209,26 @@ class Harvest:
             return
         self._put("answers", [answer])
         self._put("regions", parsed.regions)
+
+    def _keep_admission(self, row: Assignment, parsed: ParsedAnnotation, task: dict[str, Any]) -> None:
+        """What counts of the plates is what the task showed; who skips it all has not agreed."""
+        answer, data = parsed.answer, task.get("data")
+        assert answer is not None
+        shown = data if isinstance(data, dict) else {}
+        skipped = answer.outcome != "answered"
+        consented = not skipped and (CONSENT_TEXT not in shown or parsed.said.get(CONSENT) == AGREES)
+        plates = [one for one in plates_of(self.known.pseudonyms.key, answer.annotator) if one.control in shown]
+        if not consented:  # who has not agreed is not asked
+            plates = []
+        rings = sum(one.sort == "acuity" for one in plates)
+        self._put("admissions", [
+            Admission(
+                row.edit_id, answer.annotator, answer.annotator_kind, consented,
+                right_of(plates, "acuity", parsed.said), rings,
+                right_of(plates, "colour", parsed.said), len(plates) - rings,
+                answer.lead_time_s, answer.submitted_at,
+            )
+        ])  # fmt: skip
 
     def _keep_comparing(self, row: Assignment, parsed: ParsedAnnotation, answer: Answer, left: str) -> None:
         """A verdict or a preference; `answers` says who looked at an edit as a whole."""

@@ -17,6 +17,7 @@ from annotation.erased import erased, note_erased, of_account
 from annotation.harvest import HARVESTED
 from annotation.import_file import address_of, forget_in_imports, imported_people
 from annotation.marks import mark_file, marks_there
+from annotation.plate_files import remove_plates
 from annotation.projects import Projects
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
@@ -106,6 +107,7 @@ def erase(workspace: Workspace, client: Client, name: str) -> Erased:
         workspace.write_table("assignments", [row for row in rows if row.annotator != annotator])
         forget_in_imports(workspace)  # the tables follow
         _remove_marks(workspace)
+        remove_plates(workspace, annotator)
         if member.number != GUEST:
             roster.remove(str(member.number))
         admit(workspace, client)  # the wall's file names people, too

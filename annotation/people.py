@@ -1,6 +1,6 @@
 """Simulated annotators: how each of them judges, draws and words what is wrong. Nothing here knows the truth."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -182,6 +182,17 @@ class Person:
         if abs(ahead) < ALIKE:
             return "tie"
         return "first" if ahead > 0 else "second"
+
+    def read(self, right: str, answers: Sequence[str], rng: np.random.Generator) -> str:
+        """What this person says that a plate shows; `right`: what it does, `answers`: that are offered.
+
+        Everybody who looks sees well: the eyes of simulated people are nobody's subject.
+        """
+        if self.attention < 1 and rng.random() >= self.attention:
+            return str(rng.choice(answers))
+        if self.favourite is not None and rng.random() < self.devotion:
+            return answers[0]
+        return right
 
     def draw(self, outline: list[list[float]], rng: np.random.Generator) -> list[list[float]]:
         """The outline (points in 0..1) as this person would draw it, within the image; at least a triangle."""

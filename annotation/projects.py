@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from annotation.client import Client, ServerTask
 from annotation.export_file import item_in
 from annotation.roster import Roster
-from annotation.screens import SCREENS
+from annotation.screens import screen_of
 from editfhf.files import whole_file
 from editfhf.schema import PROJECT_TYPES, canonical_json
 from editfhf.workspace import Workspace
@@ -69,7 +69,7 @@ class Projects:
             guidelines: HTML that people read before they begin.
             folder: of the images that the project may show.
         """
-        screen = SCREENS[place.project_type]
+        screen = screen_of(place.project_type, self._workspace.config.annotation)
         project = self.known.get(place)
         if project is None:
             project = self._client.create_project(self._title_of(place), screen.label_config, overlap, guidelines)

@@ -12,6 +12,7 @@ from typing import Any
 from annotation.all_answers import all_answers
 from annotation.campaign import read_assignments
 from annotation.client import Client, connect
+from annotation.entrance import rows_of, standings
 from annotation.progress import Person, Progress, reckon
 from annotation.projects import Projects, item_of
 from annotation.pseudonyms import Pseudonyms, annotator_kind
@@ -28,6 +29,7 @@ from editfhf.workspace import Workspace
 THING_OF: Mapping[str, tuple[str, str]] = {
     "answers": ("edit_id", ""),
     "check_answers": ("check_id", ""),
+    "admissions": ("consent_text", "admission"),
     **{table: (thing, screen) for screen, (table, thing, _) in OWN_TABLES.items()},
 }
 
@@ -43,7 +45,8 @@ def status(workspace: Workspace, url: str | None = None) -> dict[str, Any]:
         (None: the server was not asked), refused (answers of which nothing could be taken, as of the last pull: they
         count as not given), annotators (pseudonym → answers), simulated (how many of them are), hours_left, days_left,
         screens, progress (by person and screen) and agreement: rows of `ScreenProgress`, `PersonProgress` and of what
-        `editfhf.agreement` registers.
+        `editfhf.agreement` registers; admission: who waits for it, was refused or admitted with a remark, and why, as
+        of the last pull.
         Where the server does not answer, all is as of the last pull and without checks and repeats.
     """
     return _Watched(workspace, url).look()
@@ -134,6 +137,7 @@ class _Watched:
             "days_left": None if progress.days_left is None else round(progress.days_left, 1),
             "screens": [_rounded(asdict(one)) for one in progress.screens],
             "progress": [_rounded(asdict(one)) for one in progress.people],
+            "admission": rows_of(workspace, standings(workspace, read_assignments(workspace))),
             "agreement": [_rounded(row) for row in self._agreement[1]],
         }
 

@@ -50,7 +50,10 @@ def tables_of(status: Mapping[str, Any]) -> list[Table]:
         for row in status["agreement"]
     ]  # fmt: skip
     # People last: they are many, and a terminal shows what comes first.
-    tables: list[Table] = [("", head), ("By screen", screens), ("Agreement so far", agreement), ("By person", people)]
+    tables: list[Table] = [
+        ("", head), ("By screen", screens), ("Admission", status["admission"]), ("Agreement so far", agreement),
+        ("By person", people),
+    ]  # fmt: skip
     return [(title, rows) for title, rows in tables if rows]
 
 

@@ -11,7 +11,7 @@ from annotation.order import Thing, with_checks_and_repeats
 from editfhf.config import AnnotationConfig
 from editfhf.schema import RATING_TYPES, REGION_TYPES, Assignment, Edit, stable_id
 
-EDIT, REPEAT, CHECK, QUALIFICATION = "edit", "repeat", "check", "qualification"
+EDIT, REPEAT, CHECK, QUALIFICATION, ADMISSION = "edit", "repeat", "check", "qualification", "admission"
 # What is looked at on each kind of screen, and the setting that says by how many people.
 SETTING_OF = {
     "ratings": ("edit", "raters_per_edit"),

@@ -75,6 +75,12 @@ class AnnotationConfig(_Section):
     checks: Annotated[float, Field(ge=0, le=0.4)] = 0.05
     repeats: Annotated[float, Field(ge=0, le=0.4)] = 0.05
     qualification: Annotated[int, Field(ge=0, le=100)] = 0
+    qualification_share: Annotated[float, Field(gt=0, le=1)] = 0.75
+    consent: bool = True
+    consent_text: str = ""
+    vision_check: bool = True
+    colour_vision: Literal["watch", "required"] = "watch"
+    simulated_admission: bool = False
     seed: int = 0
     session_minutes: Annotated[float, Field(gt=0, le=30)] = 30
     wage_per_hour: Annotated[float, Field(ge=0)] = 15
@@ -255,7 +261,13 @@ annotation:
   preference_pairs: 500     # pairs of two models' edits of one photo and instruction at most, even over models; 0: none
   checks: 0.05              # share of the items whose answer is known (noise is not excellent)
   repeats: 0.05             # share of the ratings that the same person is asked for again
-  qualification: 0          # such items before the first edit; `annotate quality` says who fails
+  qualification: 0          # such items before the first edit; the edits are held back until they are passed
+  qualification_share: 0.75 # of them that have to be right
+  consent: true             # people agree before they get any edit, and it is recorded
+  consent_text: ""          # what they agree to: text, or the name of a .txt file in this folder; empty: a short one
+  vision_check: true        # rings and dots to read before the first edit (acuity, colours)
+  colour_vision: watch      # who misreads the dots: watch (works, and is named) or required (gets no edits)
+  simulated_admission: false    # whether a rehearsal goes through consent and vision check, too (a program has no eyes)
   seed: 0                   # of who looks at what
   session_minutes: 30       # at a time; ITU-R BT.500 allows half an hour
   wage_per_hour: 15         # for `editfhf annotate plan`, in any currency

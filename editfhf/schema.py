@@ -16,7 +16,8 @@ REGION_KINDS = ("artifact", "editing_failure")
 EXTENTS = ("region", "whole", "missing")
 OUTCOMES = ("answered", "no_flaw", "cannot_judge", "skipped")
 ANNOTATOR_KINDS = ("human", "simulated")
-PROJECT_TYPES = ("ratings", "regions", "together", "verify", "preference")  # `together`: both first on one screen
+# `together`: both first on one screen; `admission`: before the first session
+PROJECT_TYPES = ("ratings", "regions", "together", "verify", "preference", "admission")
 # Screens whose things are no edits: their answers have a table of their own, with these columns for the thing and for
 # what was said of it.
 OWN_TABLES: dict[str, tuple[str, str, str]] = {
@@ -208,7 +209,8 @@ class Assignment:
     Attributes:
         item_id: all that the task on the server says of it: a keyed hash, which tells neither edit nor role.
         edit_id: of the edit, or of the check; on the screen `verify` of the region, on `preference` of the pair.
-        role: `edit`, `repeat` (of one that the same person rated before), `check`, or `qualification`.
+            On `admission` of the text that is agreed to.
+        role: `edit`, `repeat` (of one that the same person rated before), `check`, `qualification`, or `admission`.
         position: the how-manieth of this person on this kind of screen, from 1.
     """
 
@@ -222,7 +224,10 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class CheckAnswer:
-    """How somebody answered an item whose answer is known; `passed`: no honest person would have answered otherwise."""
+    """How somebody answered an item whose answer is known; `passed`: an honest person could have answered so.
+
+    What was skipped is there only of the qualification, where it is not passed.
+    """
 
     check_id: str
     annotator: str
@@ -231,6 +236,28 @@ class CheckAnswer:
     role: str
     passed: bool
     answer: str
+    lead_time_s: float
+    submitted_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What somebody answered before the first session; it stays in the workspace, and is in no dataset.
+
+    Attributes:
+        consent_text: which text was shown: `annotation/consent/ID.txt`. consented: where it was asked; else True.
+        acuity_right, acuity_of: rings whose gap was seen, of those shown (0: none were). colour_right, colour_of: the
+            same of figures in dots. Not medical findings: nobody held the distance or the screen's colours.
+    """
+
+    consent_text: str
+    annotator: str
+    annotator_kind: str
+    consented: bool
+    acuity_right: int
+    acuity_of: int
+    colour_right: int
+    colour_of: int
     lead_time_s: float
     submitted_at: str
 
@@ -394,6 +421,7 @@ _RECORDS: dict[str, type] = {
     "answers": Answer,
     "assignments": Assignment,
     "check_answers": CheckAnswer,
+    "admissions": Admission,
     "verdicts": Verdict,
     "preferences": Preference,
     "refused_answers": RefusedAnswer,

@@ -16,12 +16,13 @@ from annotation.worklist import Design, most_checks, renew
 from editfhf import cli
 from editfhf.config import AnnotationConfig
 from editfhf.errors import BadInput
-from editfhf.schema import Answer
+from editfhf.schema import Admission, Answer
 from tests.factories import make_workspace
 
 SETTINGS = AnnotationConfig(
-    raters_per_edit=15, drawers_per_edit=4, checks=0.05, repeats=0.05, session_minutes=30, wage_per_hour=12
-)
+    raters_per_edit=15, drawers_per_edit=4, checks=0.05, repeats=0.05, session_minutes=30, wage_per_hour=12,
+    consent=False, vision_check=False,
+)  # fmt: skip
 
 
 def test_the_plan_of_a_hundred_edits_is_that_of_a_calculation_by_hand():
@@ -77,13 +78,32 @@ def test_measured_seconds_are_those_of_a_plain_loop(rows):
 
 def test_a_workspace_is_planned_for_its_made_edits_at_the_pace_of_its_people(tmp_path):
     workspace = make_workspace(tmp_path, n_sources=3)
-    assert [plan.of_edits for plan in plan_workspace(workspace)] == [12 * 15, 12 * 4]
+    assert [plan.of_edits for plan in plan_workspace(workspace)] == [12 * 15, 12 * 4, 0]
     answer = Answer("edit", "a", "human", "ratings", "answered", "", 9.0, "2026-11-23T00:00:00+00:00")
     rows = [answer] * FEWEST_MEASURED + [replace(answer, annotator="b", lead_time_s=13.0)]
     workspace.write_table("answers", rows)
-    ratings, regions = plan_workspace(workspace, n_edits=10)
+    ratings, regions, admission = plan_workspace(workspace, n_edits=10)
     assert (ratings.of_edits, ratings.seconds, ratings.measured) == (150, 11.0, True)
     assert (regions.seconds, regions.measured) == (120.0, False)
+    assert (admission.seconds, admission.measured) == (120.0, False)
+    entered = Admission("text", "a", "human", True, 4, 4, 6, 6, 70.0, "2026-11-23T00:00:00+00:00")
+    people = [replace(entered, annotator=str(number)) for number in range(FEWEST_MEASURED)]
+    workspace.write_table("admissions", people + [replace(entered, annotator_kind="simulated", lead_time_s=1.0)] * 40)
+    assert (plan_workspace(workspace)[2].seconds, plan_workspace(workspace)[2].measured) == (70.0, True)
+
+
+@pytest.mark.parametrize(("n_people", "people"), [(None, 15), (40, 40)])
+def test_each_person_is_paid_for_the_admission_once(n_people, people):
+    settings = SETTINGS.model_copy(update={"consent": True, "wage_per_hour": 15.0})
+    *screens, admission = plan_campaign(100, settings, n_people=n_people)
+    assert [plan.screen for plan in screens] == ["ratings", "regions"]
+    assert (admission.screen, admission.of_edits, admission.answers, admission.people) == (
+        "admission",
+        0,
+        people,
+        people,
+    )
+    assert (admission.hours, admission.cost) == (round(people / 30, 1), people * 0.5)  # two minutes each
 
 
 def test_the_pace_of_simulated_people_and_of_those_set_aside_is_nobodys(tmp_path):
@@ -112,7 +132,7 @@ def test_the_command_says_how_many_people_are_done_in_so_many_weeks(tmp_path, ca
     assert cli.run(command) == 0
     assert not any("people_in_time" in row for row in json.loads(capsys.readouterr().out))
     assert cli.run([*command, "--weeks", "6", "--hours-a-week", "8"]) == 0
-    for row in json.loads(capsys.readouterr().out):
+    for row in json.loads(capsys.readouterr().out)[:2]:  # without the admission, which takes everybody two minutes
         assert (row["people_in_time"] - 1) * 48 < row["hours"] <= row["people_in_time"] * 48
     assert cli.run([*command, "--weeks", "0"]) == 2
     assert "leave no time" in capsys.readouterr().err
@@ -174,8 +194,9 @@ def test_what_checks_and_repeats_take_is_said_and_may_not_be_all():
 )
 def test_with_known_people_the_plan_counts_what_will_be_handed_out(checks, qualification, n_people):
     settings = AnnotationConfig(
-        screens=["regions"], drawers_per_edit=2, checks=checks, repeats=0.0, qualification=qualification
-    )
+        screens=["regions"], drawers_per_edit=2, checks=checks, repeats=0.0, qualification=qualification,
+        consent=False, vision_check=False,
+    )  # fmt: skip
     things = [Thing(f"edit {number}", f"photo {number}", "model", "task") for number in range(1500)]
     design = Design.of(settings, "regions", "key")
     n_checks = min(most_checks(len(things), n_people, design), MOST_CHECKS)

@@ -392,6 +392,14 @@ def test_a_failed_check_or_two_is_no_proof_and_four_of_four_are():
     assert "passed 0% (0% to 60%) of 4 checks" in result.loc["person-002", "reasons"]
 
 
+def test_the_qualification_round_is_no_evidence_of_how_somebody_works():
+    tables, _ = campaign(["random"], n_edits=60)
+    *others, checks = tables
+    failed = checks.iloc[:1].assign(role="qualification", passed=False)
+    again = pd.concat([checks, *(failed.assign(check_id=f"first {number}") for number in range(20))])
+    pd.testing.assert_frame_equal(assess(*others, again), assess(*tables))
+
+
 def test_the_order_of_the_tables_rows_changes_nothing():
     tables, _ = campaign(["random", "lazy", "pasting"], n_edits=60)
     shuffled = [table.sample(frac=1, random_state=7).reset_index(drop=True) for table in tables]
