@@ -115,7 +115,7 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
                 rows += renew(of_type, offer.things, list(people), done, answered, ids, design, offer.barred)
         else:
             rows += for_everybody(of_type, offer.things, answered, design)
-    if notes and not rows and not table:
+    if notes and not table and all(row.role == ADMISSION for row in rows):
         raise BadInput(notes[0])
     # Before the tasks: a task on the server whose item nobody knows would be nobody's.
     workspace.write_table("assignments", rows)
