@@ -127,7 +127,7 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
                 rows += renew(of_type, offer.things, list(people), done, taken, ids, design, offer.barred, apart)
         else:
             rows += for_everybody(of_type, offer.things, taken, design)
-    if notes and not rows and not table:
+    if notes and not table and all(row.role == ADMISSION for row in rows):
         raise BadInput(notes[0])
     verified = {row.edit_id for row in rows if row.project_type == "verify"}
     if verified:
