@@ -16,7 +16,7 @@ from annotation.examples import write_examples
 from annotation.guidelines import guidelines
 from annotation.offers import Offers
 from annotation.pair_folders import take_in
-from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of
+from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of, tasks_of
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Roster
@@ -243,7 +243,7 @@ def _make_tasks(
         tasks = there.get(place, [])
         surplus = [task.id for task in tasks if not task.answers and item_of(task) not in items and item_of(task)]
         if surplus:  # listed again: minutes may have gone by, and an answer goes with its task
-            answered = {task.id: item_of(task) for task in client.tasks(projects.known[place]) if task.answers}
+            answered = {task.id: item_of(task) for task in tasks_of(client, projects.known[place]) if task.answers}
             kept |= {answered[number] for number in surplus if number in answered}
             surplus = [number for number in surplus if number not in answered]
         withdrawn += len(surplus)

@@ -13,7 +13,7 @@ from annotation.collect import forget_project, merge, pulled_folders, raw_folder
 from annotation.harvest import HARVESTED
 from annotation.import_file import forget_imported, imported_people, read_imports
 from annotation.marks import mark_file, marks_there
-from annotation.projects import EVERYBODY, Projects
+from annotation.projects import EVERYBODY, Projects, tasks_of
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Member, Roster
@@ -184,7 +184,7 @@ def _erase_on_server(workspace: Workspace, client: Client, number: int, email: s
             continue
         # As it came, with this person in it.
         (raw_folder(workspace) / f"project-{project}.json").unlink(missing_ok=True)
-        for task in client.tasks(project):
+        for task in tasks_of(client, project):
             for annotation in client.annotations(task.id) if task.answers else ():
                 if annotation.get("completed_by") == user:
                     client.delete_annotation(annotation["id"])
