@@ -19,7 +19,7 @@ from annotation.examples import write_examples
 from annotation.guidelines import guidelines
 from annotation.offers import Offers
 from annotation.pair_folders import take_in
-from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of, title_of_campaign
+from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of, tasks_of, title_of_campaign
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Roster
@@ -272,7 +272,7 @@ def _make_tasks(
         tasks = there.get(place, [])
         surplus = [task.id for task in tasks if not task.answers and item_of(task) not in items and item_of(task)]
         if surplus:  # listed again: minutes may have gone by, and an answer goes with its task, as a draft does
-            now = list(client.tasks(projects.known[place]))
+            now = tasks_of(client, projects.known[place])
             begun = [*(task for task in now if task.answers), *_begun(client, projects.known[place], now)]
             staying = {task.id: item_of(task) for task in begun}
             kept |= {staying[number] for number in surplus if number in staying}

@@ -125,7 +125,7 @@ class Client:
         self._request("DELETE", f"api/projects/{project}")
 
     def newest_change(self, project: int) -> str:
-        """A fingerprint of all tasks and answers of a project, in one small request.
+        """A fingerprint of all tasks and answers of a project, in two small requests.
 
         It differs after a task or an answer was added, changed or deleted: the server notes the time at the task, too.
         """
@@ -133,7 +133,8 @@ class Client:
         # `page_size` of the Data Manager's own list: one task, and the totals of all of them.
         answer = self._get("api/tasks", project=project, page=1, page_size=1, query=query, resolve_uri="false")
         newest = answer["tasks"][0] if answer["tasks"] else {"id": 0, "updated_at": ""}
-        return f"{answer['total']} {answer['total_annotations']} {newest['id']} {newest['updated_at']}"
+        counted = f"{answer['total']} {answer['total_annotations']} {self.count_answers(project)}"
+        return f"{counted} {newest['id']} {newest['updated_at']}"
 
     def serve_folder(self, project: int, folder: Path) -> None:
         """Let the project show the images of a folder (which lies below the server's document root)."""
@@ -213,6 +214,11 @@ class Client:
     def delete_draft(self, draft: int) -> None:
         """Delete one draft."""
         self._request("DELETE", f"api/drafts/{draft}", also=httpx.codes.NOT_FOUND)
+
+    def count_answers(self, project: int) -> int:
+        """How many answers a project has, skipped ones among them: counted themselves, not at the tasks."""
+        state = self.project_state(project)
+        return int(state["total_annotations_number"]) + int(state["skipped_annotations_number"])
 
     def first_task(self, project: int) -> ServerTask | None:
         """A task of a project; None: it has none, or there is no such project."""

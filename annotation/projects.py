@@ -4,7 +4,7 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any, TypeVar
@@ -193,6 +193,21 @@ def item_of(task: ServerTask) -> str:
     return item_in(task.data)
 
 
+def tasks_of(client: Client, project: int) -> list[ServerTask]:
+    """Every task of a project, with the answers that it really has.
+
+    On SQLite, with many people at once, the server may store an answer and fail to count it at its task (`database is
+    locked`): the task looks unanswered, and would be withdrawn with the answer.
+    """
+    tasks = list(client.tasks(project))
+    uncounted = client.count_answers(project) - sum(task.answers for task in tasks)
+    for place, task in enumerate(tasks):
+        if uncounted > 0 and not task.answers:
+            tasks[place] = replace(task, answers=len(client.annotations(task.id)))
+            uncounted -= tasks[place].answers
+    return tasks
+
+
 def heal(client: Client, project: int) -> list[ServerTask]:
     """Remove what a command that was killed left doubled on the server; returns the tasks that stay.
 
@@ -201,7 +216,7 @@ def heal(client: Client, project: int) -> list[ServerTask]:
     answered differently, all stay, and so does one with a draft in it.
     """
     by_item: defaultdict[str, list[ServerTask]] = defaultdict(list)
-    for task in client.tasks(project):
+    for task in tasks_of(client, project):
         by_item[item_of(task)].append(task)
     kept, surplus = [], []
     is_doubled = any(item and len(tasks) > 1 for item, tasks in by_item.items())

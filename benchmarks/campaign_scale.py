@@ -24,13 +24,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from annotation import campaign, collect, remote, server, simulate
 from annotation.client import Client, connect
+from annotation.export_file import read_export
 from annotation.harvest import HARVESTED
 from annotation.projects import Projects
 from editfhf import console
 from editfhf.workspace import Workspace
 from tests import team_server
 from tests.annotation.conftest import free_port
-from tests.annotation.on_server import tasks_on_server
 from tests.factories import make_workspace
 
 EDITS_A_PHOTO = 4  # of `make_workspace`
@@ -113,14 +113,23 @@ def _timed(what: str, work: object) -> dict[str, object]:
 
 
 def _exactness(workspace: Workspace) -> list[dict[str, object]]:
-    """What an assignment promises, counted on the server."""
-    tasks = tasks_on_server(workspace)
-    given = Counter(task["edit_id"] for task in tasks for _ in range(task["answers"]))
+    """What an assignment promises, counted in the server's own export of all answers."""
+    edit_of = {row.item_id: row.edit_id for row in campaign.read_assignments(workspace)}
+    answers = {
+        (path.stem, task["id"]): (edit_of[task["data"]["item"]], len(task["annotations"]))
+        for path in collect.raw_folder(workspace).glob("project-*.json")
+        for task in read_export(path)
+    }
+    given: Counter[str] = Counter()
+    for edit, n in answers.values():
+        given[edit] += n
+    counted = sum(task["answers"] for task in tasks_on_server(workspace))
     wanted = {edit.edit_id: PEOPLE for edit in workspace.edits()}
     return [
         {"promise": "answers lost", "broken": sum(max(0, n - given[edit]) for edit, n in wanted.items())},
         {"promise": "answers too many", "broken": sum(max(0, given[edit] - n) for edit, n in wanted.items())},
-        {"promise": "tasks answered twice", "broken": sum(task["answers"] > 1 for task in tasks)},
+        {"promise": "tasks answered twice", "broken": sum(n > 1 for _, n in answers.values())},
+        {"promise": "answers that the server did not count at their task", "broken": given.total() - counted},
     ]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from annotation import campaign, collect, membership, simulate
 from annotation.answers import About, parse_annotation
-from annotation.campaign import read_assignments, tasks_on_server
+from annotation.campaign import read_assignments
 from annotation.checks import passes
 from annotation.client import Client
 from annotation.entrance import Standing, consent_of, recorded, standing_of, standings
@@ -30,6 +30,7 @@ from editfhf.errors import BadInput
 from editfhf.schema import Admission, Assignment
 from tests.annotation.conftest import N_EDITS, use_settings
 from tests.annotation.label_studio_json import annotation
+from tests.annotation.on_server import tasks_on_server
 
 KEY = "a key"
 SETTINGS = AnnotationConfig(qualification=4)

@@ -341,3 +341,25 @@ def test_a_server_that_stops_under_a_push_is_one_sentence_and_the_push_goes_on_a
     finally:
         server.serve(workspace, print)
     assert campaign.push(workspace, connect(workspace)).tasks == N_EDITS - 3
+
+
+@own_server
+def test_an_answer_that_the_server_failed_to_count_is_seen_brought_home_and_never_withdrawn(workspace, client):
+    campaign.push(workspace, client)
+    project = only_project(workspace, client)
+    task = next(iter(client.tasks(project)))
+    assert collect.pull(workspace, client).answers == 0
+    path = server.data_dir(workspace) / database.NAME
+    with contextlib.closing(sqlite3.connect(path, timeout=60)) as opened, opened:
+        (before,) = opened.execute("SELECT updated_at FROM task WHERE id = ?", (task.id,)).fetchone()
+    client.add_annotation(task.id, {"result": ratings()})
+    with contextlib.closing(sqlite3.connect(path, timeout=60)) as opened, opened:  # as `database is locked` leaves it
+        change = "UPDATE task SET total_annotations = 0, is_labeled = 0, updated_at = ? WHERE id = ?"
+        opened.execute(change, (before, task.id))
+    assert not any(one.answers for one in client.tasks(project))
+
+    assert collect.pull(workspace, client).answers == 1
+    workspace.write_table("assignments", [])  # nothing is wanted any more: all that is not answered goes
+    use_settings(workspace, screens="[ratings]")
+    assert campaign.push(workspace, client).withdrawn == N_EDITS - 1
+    assert [one.id for one in client.tasks(project)] == [task.id]
