@@ -26,5 +26,5 @@ def all_answers(workspace: Workspace, with_checks: bool = False) -> pd.DataFrame
     if with_checks:
         rows = workspace.read_table("check_answers").to_pandas().rename(columns={"check_id": "edit_id"})
         aside = rows["annotator"].isin(Roster(workspace).screened())
-        parts.append(rows.assign(outcome="answered", reason="", screened=aside)[columns])
+        parts.append(rows.assign(outcome="answered", reason="", screened=aside, screen="")[columns])
     return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)

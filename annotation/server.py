@@ -164,7 +164,7 @@ def _start(workspace: Workspace, port: int, say: Callable[[str], None]) -> Runni
     if path.exists():
         path.replace(path.with_name(f"{path.name}.1"))  # why the last one died may still be asked
     path.touch(mode=0o600)
-    with path.open("wb") as log:
+    with path.open("ab") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=data, env=environment, start_new_session=True
         )

@@ -31,6 +31,7 @@ from editfhf import console
 from editfhf.workspace import Workspace
 from tests import team_server
 from tests.annotation.conftest import free_port
+from tests.annotation.on_server import tasks_on_server
 from tests.factories import make_workspace
 
 EDITS_A_PHOTO = 4  # of `make_workspace`

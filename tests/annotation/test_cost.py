@@ -149,7 +149,7 @@ def test_so_many_people_take_so_long_and_too_few_are_said(tmp_path, capsys):
     workspace = make_workspace(tmp_path, n_sources=3)
     command = ["annotate", "plan", "-w", str(workspace.root), "--edits", "1000", "--people", "12"]
     assert cli.run([*command, "--hours-a-week", "5", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
+    rows = json.loads(capsys.readouterr().out)[:2]  # without the admission
     for row in rows:
         assert row["weeks"] == pytest.approx(row["hours"] / 60, abs=0.006)
     assert [row["people_lacking"] for row in rows] == [3, 0]

@@ -311,7 +311,7 @@ def test_status_and_log_of_the_running_server_are_shown(workspace, capsys):
     assert run(workspace, "serve", "--status", "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["server"], shown["url"], shown["pid"]) == ("running", running.url, running.pid)
-    server.log_path(workspace).write_text("\n".join(f"line {n}" for n in range(100)))
+    server.log_path(workspace).write_text("".join(f"line {n}\n" for n in range(100)))
     assert run(workspace, "serve", "--logs") == 0
     lines = capsys.readouterr().out.split("\n")[:-1]
     assert len(lines) == 40
