@@ -1,7 +1,7 @@
 """From Label Studio's annotations, which may hold anything, to records; what cannot be taken is refused, with why."""
 
 import math
-from collections.abc import Container
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -27,10 +27,9 @@ _PER_SOURCE_REGION = {interface.SOURCE_TYPE, interface.SOURCE_REASON}
 _KNOWN = {
     interface.POLYGONS, *_PER_REGION, interface.SOURCE_POLYGONS, *_PER_SOURCE_REGION, *interface.QUESTIONS,
     *interface.PLACELESS, *_PLACELESS_REASONS, interface.OUTCOME, interface.OUTCOME_REASON,
-    interface.VERDICT, interface.VERDICT_TYPE, interface.PREFERENCE,
+    interface.VERDICT, interface.VERDICT_TYPE, interface.PREFERENCE, interface.CONSENT, *interface.PLATE_CONTROLS,
 }  # fmt: skip
-# Flaw types that were called otherwise on an earlier screen: the old id → that of today.
-RENAMED: dict[str, str] = {}
+UNKNOWN_TYPE = "is no flaw type"  # in the reason of whatever is refused for it, after the type in quotes
 
 
 def _encodable(text: str) -> str:
@@ -49,6 +48,11 @@ class Refusal:
     reason: str
 
 
+def unknown_screen(_submitted_at: str) -> str:
+    """Of an answer that came from elsewhere."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class About:
     """What an annotation is about.
@@ -56,6 +60,8 @@ class About:
     Attributes:
         project_type: of the screen; annotator: a pseudonym; annotator_kind: human or simulated.
         repeat: the person rates this edit for the second time.
+        version_at: which screen its project had at a time (ISO 8601 in UTC).
+        renamed: flaw types that were called otherwise on an earlier screen: the old id → that of today.
     """
 
     project_type: str
@@ -63,6 +69,8 @@ class About:
     annotator: str
     annotator_kind: str
     repeat: bool = False
+    version_at: Callable[[str], str] = unknown_screen
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,7 @@ class ParsedAnnotation:
 
     Attributes:
         verdict: of the screen `verify`; preferred: of the screen `preference`: `first` (left), `second`, `tie`.
+        said: of the screen `admission`: control → what was chosen.
     """
 
     answer: Answer | None = None
@@ -87,6 +96,7 @@ class ParsedAnnotation:
     refusals: list[Refusal] = field(default_factory=list)
     verdict: Verdict | None = None
     preferred: str = ""
+    said: dict[str, str] = field(default_factory=dict)
 
 
 class _Outer(BaseModel):
@@ -160,12 +170,17 @@ class _Reader:
         self._who: dict[str, Any] = {
             "edit_id": about.edit_id, "annotator": about.annotator, "annotator_kind": about.annotator_kind
         }  # fmt: skip
-        self._when: dict[str, Any] = {"lead_time_s": lead_time_s, "submitted_at": submitted.isoformat()}
+        when = submitted.isoformat()
+        self._when: dict[str, Any] = {
+            "lead_time_s": lead_time_s, "submitted_at": when, "screen": about.version_at(when)
+        }  # fmt: skip
         self._session = submitted.date().isoformat()
         self.parsed = ParsedAnnotation()
 
     def read(self, result: list[Any]) -> ParsedAnnotation:
         items = self._known_items(result)
+        if self._about.project_type == "admission":
+            return self._read_admission(items)
         outcome = self._try("outcome", self._read_outcome, items)
         if outcome in (interface.CANNOT_JUDGE, interface.DISTRESSING):
             # Who cannot judge has judged nothing, whatever was chosen before.
@@ -191,6 +206,18 @@ class _Reader:
             # Who drew something that could not be read has still said that there is a flaw.
             looked = self._about.project_type not in REGION_TYPES
             self.parsed.answer = self.answer("answered" if marked or looked else "no_flaw")
+        return self.parsed
+
+    def _read_admission(self, items: list[_Item]) -> ParsedAnnotation:
+        answers = {interface.CONSENT: interface.CONSENTS, **interface.PLATE_ANSWERS}
+        for control, known in answers.items():
+            chosen = self._try(control, _one_of, _named(items, control), known, "answer to it")
+            if chosen:
+                self.parsed.said[control] = chosen
+        if self.parsed.said:
+            self.parsed.answer = self.answer("answered")
+        elif not self.parsed.refusals:
+            self._refuse("", "it answers none of the questions")
         return self.parsed
 
     def answer(self, outcome: str, reason: str = "") -> Answer:
@@ -225,11 +252,11 @@ class _Reader:
             raise BadInput("the verdict is missing")
         if said == interface.NO_FLAW:  # a type that was chosen before is no longer on the screen
             return Verdict(False, "")
-        chosen = _chosen(_named(items, interface.VERDICT_TYPE))
+        chosen = self._chosen(_named(items, interface.VERDICT_TYPE))
         if len(chosen) != 1:
             raise BadInput("the flaw type is missing" if not chosen else "it has more than one flaw type")
         if chosen[0] not in FLAWS:
-            raise BadInput(f"{chosen[0][:80]!r} is no flaw type")
+            raise BadInput(f"{chosen[0][:80]!r} {UNKNOWN_TYPE}")
         return Verdict(True, chosen[0])
 
     def _read_preference(self, items: list[_Item]) -> str:
@@ -277,7 +304,7 @@ class _Reader:
             raise BadInput(f"there is no label {drawn.polygonlabels[0][:80]!r}")
         # A result of one region is three items that share one id.
         of_region = [other for other in items if other.id == item.id and other.from_name in _PER_REGION]
-        flaw_type = _one_flaw_type(_named(of_region, interface.TYPE_CONTROLS[kind]), kind)
+        flaw_type = self._one_flaw_type(_named(of_region, interface.TYPE_CONTROLS[kind]), kind)
         reason = _reason(_named(of_region, interface.REASON))
         for part, polygon in enumerate(_parts(drawn)):
             self._add_region(kind, flaw_type, "region", polygon, reason, f"{item.id}/{part}", _is_assisted(item))
@@ -286,7 +313,7 @@ class _Reader:
         """Drawn on the photo: something that is missing in the edited image, or was not edited there."""
         of_region = [other for other in items if other.id == item.id and other.from_name in _PER_SOURCE_REGION]
         kind = interface.SOURCE_KIND
-        flaw_type = _one_flaw_type(_named(of_region, interface.SOURCE_TYPE), kind)
+        flaw_type = self._one_flaw_type(_named(of_region, interface.SOURCE_TYPE), kind)
         reason = _reason(_named(of_region, interface.SOURCE_REASON))
         for part, polygon in enumerate(_parts(_Polygon.model_validate(item.value))):
             name = f"{item.id}/{part}"
@@ -298,7 +325,7 @@ class _Reader:
         reasons = [item for item in items if item.from_name == interface.reason_of(control)]
         if not chosen and not reasons:
             return
-        flaw_types = _flaw_types(chosen, kind)
+        flaw_types = self._flaw_types(chosen, kind)
         if not flaw_types:
             raise BadInput("the flaw type is missing")
         reason = _reason(reasons)
@@ -325,6 +352,25 @@ class _Reader:
             )
         )  # fmt: skip
 
+    def _chosen(self, items: list[_Item]) -> list[str]:
+        """The flaw types chosen, by their names of today, each once."""
+        names = [name for item in items for name in _Choice.model_validate(item.value).choices]
+        return list(dict.fromkeys(self._about.renamed.get(name, name) for name in names))
+
+    def _flaw_types(self, items: list[_Item], kind: str) -> list[str]:
+        """The flaw types chosen, each once. Raises BadInput for one that this kind of region does not have."""
+        chosen = self._chosen(items)
+        for name in chosen:
+            if name not in FLAWS or FLAWS[name].kind != kind:
+                raise BadInput(f"{name[:80]!r} {UNKNOWN_TYPE} of kind {interface.KIND_LABELS[kind]!r}")
+        return chosen
+
+    def _one_flaw_type(self, items: list[_Item], kind: str) -> str:
+        chosen = self._flaw_types(items, kind)
+        if len(chosen) != 1:
+            raise BadInput("the flaw type is missing" if not chosen else "it has more than one flaw type")
+        return chosen[0]
+
     def _try(self, part: str, read: Any, *arguments: Any) -> Any:
         try:
             return read(*arguments)
@@ -344,28 +390,6 @@ def _one_of(items: list[_Item], known: Container[str], what: str) -> str:
     if len(set(chosen)) > 1 or any(name not in known for name in chosen):
         raise BadInput(f"{', '.join(chosen)[:80]!r} is no {what}")
     return chosen[0] if chosen else ""
-
-
-def _chosen(items: list[_Item]) -> list[str]:
-    """The flaw types chosen, by their names of today, each once."""
-    chosen = [RENAMED.get(name, name) for item in items for name in _Choice.model_validate(item.value).choices]
-    return list(dict.fromkeys(chosen))
-
-
-def _flaw_types(items: list[_Item], kind: str) -> list[str]:
-    """The flaw types chosen, each once. Raises BadInput for one that this kind of region does not have."""
-    chosen = _chosen(items)
-    for name in chosen:
-        if name not in FLAWS or FLAWS[name].kind != kind:
-            raise BadInput(f"{name[:80]!r} is no flaw type of kind {interface.KIND_LABELS[kind]!r}")
-    return chosen
-
-
-def _one_flaw_type(items: list[_Item], kind: str) -> str:
-    chosen = _flaw_types(items, kind)
-    if len(chosen) != 1:
-        raise BadInput("the flaw type is missing" if not chosen else "it has more than one flaw type")
-    return chosen[0]
 
 
 def _parts(drawn: _Polygon) -> list[Polygon]:

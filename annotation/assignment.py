@@ -3,18 +3,18 @@
 import hmac
 from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha256
+from math import inf
 
 import numpy as np
 
 from annotation.levelling import Balance, Shares
-from annotation.order import REPEAT_AFTER, Thing, spread, with_checks_and_repeats
+from annotation.order import Thing, spread
 from editfhf.errors import BadInput
 from editfhf.schema import ID_LENGTH, stable_id
 
-__all__ = ["REPEAT_AFTER", "Thing", "assign", "item_id", "spread", "with_checks_and_repeats"]
-
 EVEN_AT_LAST = 8  # things for each person, the last that are dealt: what came before may balance models and tasks
 MOST_DEVIATION = 2.0  # things too many of a model or task, that weigh as much as things too many in all
+AVOIDED = 4.0  # things too many in all, that weigh as much as one that the person had better not see
 
 
 def assign(
@@ -25,6 +25,10 @@ def assign(
     done: Collection[tuple[str, str]] = (),
     kept: Mapping[str, Sequence[str]] | None = None,
     barred: Collection[tuple[str, str]] = (),
+    avoided: Collection[tuple[str, str]] = (),
+    screen: str = "",
+    noun: str = "thing",
+    setting: str = "raters",
 ) -> dict[str, list[str]]:
     """What each person is still to look at, in order.
 
@@ -41,6 +45,9 @@ def assign(
         done: (thing, person), also of people who have left.
         kept: person → what this person has already and has not done, in order: it stays as far as shares allow.
         barred: (thing, person) who must not look at it, such as who drew it.
+        avoided: (thing, person) who had better not look at it, such as who rates it elsewhere: it goes to others as
+            long as there are some, and before chance or the balance of models and tasks has a say; loads stay even.
+        screen, noun, setting: for the error: on which kind of screen, what a thing is, and what says `raters`.
 
     Returns:
         person → ids of things: what was kept, in its order, then what is new, shuffled, edits of one photo far apart
@@ -59,7 +66,14 @@ def assign(
     for thing_id, person in barred:
         if thing_id in taken:
             taken[thing_id].add(person)
-    _require_enough(did, taken, people, raters)
+    there = _fewest(did, taken, people)
+    if there < raters:
+        on = f" on the screen {screen}" if screen else ""
+        raise BadInput(
+            f"Each {noun}{on} needs {raters} different people, and there are {there}.",
+            mend=f"Let {raters - there} more join (`editfhf annotate people --add`), or lower {setting} in "
+            "editfhf.yaml.",
+        )
     held = _keep(kept or {}, people, need, taken)
     number_of = {person: number for number, person in enumerate(people)}
     by_people, not_by = (
@@ -70,11 +84,15 @@ def assign(
     for number, ids in enumerate(held):
         for thing_id in ids:
             holders[thing_id].add(number)
+    better_not: dict[str, set[int]] = {thing: set() for thing in did}
+    for thing_id, person in avoided:
+        if thing_id in better_not and person in number_of:
+            better_not[thing_id].add(number_of[person])
     models = Balance({thing.id: thing.model for thing in ordered}, len(people))
     tasks = Balance({thing.id: thing.task for thing in ordered}, len(people))
     random = np.random.default_rng(int(stable_id(str(seed), "order of things"), 16))
-    _deal(need, by_people, not_by, holders, (models, tasks), len(people), random)
-    shares = Shares(not_by, holders, held, (models, tasks))
+    _deal(need, by_people, not_by, better_not, holders, (models, tasks), len(people), random)
+    shares = Shares(not_by, holders, held, (models, tasks), better_not)
     shares.level()
     by_id = {thing.id: thing for thing in ordered}
     todo = {}
@@ -91,18 +109,13 @@ def item_id(key: str, annotator: str, project_type: str, thing_id: str, role: st
     return hmac.new(key.encode(), text.encode(), sha256).hexdigest()[:ID_LENGTH]
 
 
-def _require_enough(
-    did: Mapping[str, set[str]], taken: Mapping[str, set[str]], people: Sequence[str], raters: int
-) -> None:
+def _fewest(did: Mapping[str, set[str]], taken: Mapping[str, set[str]], people: Sequence[str]) -> float:
+    """How many people there are at least for each thing: who did it, and who may."""
     everybody = set(people)
-    for thing, those in taken.items():
-        there = len(did[thing]) + len(everybody - those) if those else len(everybody)
-        if there < raters:
-            raise BadInput(
-                f"Each edit needs {raters} different people, and there are {there} for {thing}.",
-                mend=f"Let {raters - there} more join (`editfhf annotate people --add`), or lower raters_per_edit, "
-                "drawers_per_edit, verifiers_per_region or judges_per_pair in editfhf.yaml.",
-            )
+    return min(
+        (len(did[thing]) + len(everybody - those) if those else len(everybody) for thing, those in taken.items()),
+        default=inf,
+    )
 
 
 def _keep(
@@ -129,6 +142,7 @@ def _deal(
     need: Mapping[str, int],
     did: Mapping[str, set[int]],
     taken: Mapping[str, set[int]],
+    better_not: Mapping[str, set[int]],
     holders: Mapping[str, set[int]],
     balances: Sequence[Balance],
     n_people: int,
@@ -151,11 +165,13 @@ def _deal(
         for balance in balances:
             too_many += np.clip(balance.too_many(thing), -MOST_DEVIATION, MOST_DEVIATION)
         chance = random.random(n_people)
+        unwelcome = np.zeros(n_people)
+        unwelcome[list(better_not[thing])] = AVOIDED
         if left > EVEN_AT_LAST * n_people:
-            cost = load + too_many + chance / 2
+            cost = load + too_many + unwelcome + chance / 2
         else:
             cost = np.empty(n_people)
-            cost[np.lexsort((chance, too_many, load))] = np.arange(n_people)
+            cost[np.lexsort((chance, too_many, unwelcome, load))] = np.arange(n_people)
         cost[[*holders[thing], *taken[thing]]] = np.inf
         chosen = np.argsort(cost)[:missing]
         load[chosen] += 1

@@ -23,7 +23,7 @@ MANIFEST = "manifest.json"
 DATABASE = f"label-studio/{database.NAME}"
 SERVER_KEY = "label-studio/.env"  # with which it signs sessions and personal access tokens
 # Of the campaign: they go on with the tables of the workspace, so they are brought back only where they are missing.
-CAMPAIGN_FILES = ("campaign.json", "projects.json", "people.json", "pseudonym.key")
+CAMPAIGN_FILES = ("campaign.json", "projects.json", "people.json", "pseudonym.key", "erased.json")
 MEDIA = "label-studio/media/"  # pictures that people uploaded
 
 
@@ -75,6 +75,12 @@ def _target_of(workspace: Workspace, target: Path | None) -> Path:
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise BadInput(f"{target} cannot be written.", mend="Choose a folder that is there and that you may write to.")
     return target
+
+
+def earlier_copies(workspace: Workspace) -> list[Path]:
+    """Back-ups of the server that lie in the workspace, and what was put aside by a restore or an upgrade."""
+    backups = (workspace.annotation_dir / "backups").glob("*.zip")
+    return sorted([*backups, *data_dir(workspace).glob(f"{database.NAME}.*")])
 
 
 def restore(workspace: Workspace, path: Path) -> None:

@@ -1,7 +1,8 @@
 """The campaign on the server: a project for each person and kind of screen, a task for each item, and no task twice."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,21 @@ import pyarrow.compute as pc
 from annotation import remote
 from annotation.admission import admit
 from annotation.checks import MOST_CHECKS, SORTS_OF, Check, make_checks, read_checks
-from annotation.client import Client, ServerTask
+from annotation.client import Client, ServerTask, is_own
+from annotation.entrance import admission_rows, consent_of, held_back, standings
+from annotation.erased import erased
 from annotation.examples import write_examples
 from annotation.guidelines import guidelines
 from annotation.offers import Offers
 from annotation.pair_folders import take_in
-from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of
+from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of, tasks_of, title_of_campaign
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Roster
-from annotation.server import find_server
 from annotation.shown import Shown
-from annotation.worklist import EDIT, Design, for_everybody, most_checks, renew
+from annotation.shown_regions import remember
+from annotation.taxonomy import require_mapped
+from annotation.worklist import ADMISSION, EDIT, Design, for_everybody, most_checks, renew, seen_elsewhere
 from editfhf.config import CONFIG_NAME
 from editfhf.errors import BadInput
 from editfhf.schema import OWN_TABLES, PROJECT_TYPES, Assignment, Edit
@@ -37,7 +41,8 @@ class PushCounts:
 
     Attributes:
         tasks: added; already_there: left as they were; withdrawn: unanswered ones taken from somebody.
-        people: who have work.
+        people: who have work; waiting: those of them who have to be admitted first (what is theirs is kept for them);
+            not_admitted: who work no more than those who left, see `annotation.entrance`.
         notes: of each screen that has nothing to show, why.
     """
 
@@ -47,11 +52,14 @@ class PushCounts:
     withdrawn: int
     people: int
     notes: tuple[str, ...] = ()
+    waiting: int = 0
+    not_admitted: int = 0
 
     def as_row(self) -> dict[str, Any]:
         return {
             "projects": self.projects, "tasks": self.tasks, "already_there": self.already_there,
-            "withdrawn": self.withdrawn, "people": self.people,
+            "withdrawn": self.withdrawn, "people": self.people, "waiting": self.waiting,
+            "not_admitted": self.not_admitted,
         }  # fmt: skip
 
 
@@ -80,39 +88,64 @@ def push(workspace: Workspace, client: Client, pairs: Path | None = None) -> Pus
 def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> PushCounts:
     """`push` for who holds the lock already."""
     projects, roster = Projects(workspace, client), Roster(workspace)
-    own = find_server(workspace)
-    elsewhere = client.is_remote and (own is None or own.url != client.url)
+    elsewhere = not is_own(workspace, client, title_of_campaign(workspace))
     remote.settle(workspace, client.url if elsewhere else None, bool(projects.known))
-    people = {roster.pseudonym(member): member.number for member in roster.active}
+    of_each_screen = {place.project_type: project for place, project in projects.known.items()}
+    require_mapped(workspace, (client.project_state(one)["label_config"] for one in of_each_screen.values()))
     there = {place: heal(client, project) for place, project in projects.known.items()}
     table = read_assignments(workspace)
     answered = {item_of(task) for tasks in there.values() for task in tasks if task.answers}
+    # Whoever has begun finishes; of who left or is set aside the draft stays, too, but nobody waits for it.
+    finishing = {member.number for member in roster.members if member.state in ("active", "paused")} | {EVERYBODY}
+    taken = answered | {
+        item_of(task)
+        for place, tasks in there.items()
+        if place.number in finishing
+        for task in _begun(client, projects.known[place], tasks)
+    }
+    begun = {row.annotator for row in table if row.role == EDIT and row.item_id in answered}
+    standing = standings(workspace, table, begun)
+    active = [one for one in roster.active if standing[roster.pseudonym(one)].state != "refused"]
+    people = {roster.pseudonym(member): member.number for member in active}
     offers = Offers(workspace, edits)
     notes: list[str] = []
-    rows: list[Assignment] = [row for row in table if row.project_type not in workspace.config.annotation.screens]
+    screens = workspace.config.annotation.screens
+    rows: list[Assignment] = [row for row in table if row.project_type not in (*screens, ADMISSION)]
+    rows += admission_rows(workspace, table, active, answered)
     key = Pseudonyms.of(workspace).key
-    for project_type in workspace.config.annotation.screens:
+    for project_type in screens:
         design = Design.of(workspace.config.annotation, project_type, key)
         of_type = [row for row in table if row.project_type == project_type]
         offer = offers.of(project_type, (row.edit_id for row in of_type), bool(roster.members))
         notes += [offer.lacking] if offer.lacking else []
         if roster.members:
-            done = done_pairs(workspace, client, of_type, answered, there, project_type, roster)
+            done = done_pairs(workspace, client, of_type, taken, there, project_type, roster)
             checks = _checks(workspace, edits, most_checks(len(offer.things), len(people), design), design)
             ids = [one.check_id for one in checks]
-            rows += renew(of_type, offer.things, list(people), done, answered, ids, design, offer.barred)
+            apart = seen_elsewhere(project_type, rows, table)
+            with _told_of_refusals(len(roster.active) - len(active)):
+                rows += renew(of_type, offer.things, list(people), done, taken, ids, design, offer.barred, apart)
         else:
-            rows += for_everybody(of_type, offer.things, answered, design)
-    if notes and not rows and not table:
+            rows += for_everybody(of_type, offer.things, taken, design)
+    if notes and not table and all(row.role == ADMISSION for row in rows):
         raise BadInput(notes[0])
+    verified = {row.edit_id for row in rows if row.project_type == "verify"}
+    if verified:
+        remember(workspace, {one: row["edit_id"] for one, row in offers.lone_regions.items() if one in verified})
     # Before the tasks: a task on the server whose item nobody knows would be nobody's.
     workspace.write_table("assignments", rows)
-    counts, tasks, kept = _make_tasks(workspace, client, projects, people, there, rows, offers)
-    if kept:  # answered while this push was at work: theirs stay
+    standing = standings(workspace, rows, begun)
+    held = {row.item_id for row in rows if held_back(row, standing)} - taken
+    to_make = [row for row in rows if row.item_id not in held]
+    counts, tasks, kept = _make_tasks(workspace, client, projects, people, there, to_make, offers)
+    if kept := kept - {row.item_id for row in rows}:
         workspace.write_table("assignments", [*rows, *(row for row in table if row.item_id in kept)])
     if roster.members:
         admit(workspace, client, projects, tasks)
-    return replace(counts, notes=tuple(notes))
+    states = [standing[person].state for person in people]
+    return replace(
+        counts, notes=tuple(notes), waiting=states.count("waits"), not_admitted=len(roster.active) - len(active)
+    )
 
 
 def edits_to_show(workspace: Workspace) -> list[Edit]:
@@ -133,9 +166,12 @@ def edits_to_show(workspace: Workspace) -> list[Edit]:
     return edits
 
 
-def read_assignments(workspace: Workspace) -> list[Assignment]:
-    """Who was to look at what, as of the last push."""
-    return [Assignment(**row) for row in workspace.read_table("assignments").to_pylist()]
+def read_assignments(workspace: Workspace, role: str | None = None) -> list[Assignment]:
+    """Who was to look at what, as of the last push; `role`: only items of this one."""
+    table = workspace.read_table("assignments")
+    if role is not None:
+        table = table.filter(pc.equal(table["role"], role))
+    return [Assignment(**row) for row in table.to_pylist()]
 
 
 def require_projects(workspace: Workspace, client: Client) -> Projects:
@@ -153,25 +189,6 @@ def require_projects(workspace: Workspace, client: Client) -> Projects:
     return projects
 
 
-def tasks_on_server(workspace: Workspace) -> list[dict[str, Any]]:
-    """What the server has: for each task `edit_id`, `annotator`, `project_type`, `role` and the number of `answers`."""
-    from annotation.client import connect
-
-    client = connect(workspace)
-    known = {row.item_id: row for row in read_assignments(workspace)}
-    found = []
-    for project in require_projects(workspace, client).known.values():
-        for task in client.tasks(project):
-            row = known[item_of(task)]
-            found.append(
-                {
-                    "edit_id": row.edit_id, "annotator": row.annotator, "project_type": row.project_type,
-                    "role": row.role, "answers": task.answers,
-                }
-            )  # fmt: skip
-    return found
-
-
 def done_pairs(
     workspace: Workspace,
     client: Client,
@@ -182,7 +199,7 @@ def done_pairs(
     roster: Roster,
 ) -> set[tuple[str, str]]:
     """(thing, person) of all that counts as done: on the server, or brought home before its project was deleted."""
-    aside = roster.screened()
+    aside = roster.screened() | erased(workspace)  # what a restored server still has of these is no answer
     done = {(row.edit_id, row.annotator) for row in rows if row.item_id in answered and row.role == EDIT}
     table, thing, _ = OWN_TABLES.get(project_type, ("answers", "edit_id", ""))
     home = workspace.read_table(table)
@@ -198,6 +215,19 @@ def done_pairs(
             authors = (names.get(one.get("completed_by") or 0, "") for one in client.annotations(task.id))
             done |= {(edit_of.get(item_of(task), ""), author) for author in authors if author}
     return {(edit, person) for edit, person in done if person and person not in aside}
+
+
+@contextmanager
+def _told_of_refusals(n: int) -> Iterator[None]:
+    """Whoever is short of people should know that some were not admitted."""
+    try:
+        yield
+    except BadInput as error:
+        if not n:
+            raise
+        raise BadInput(
+            f"{error.what} {n} more were not admitted: `editfhf annotate status` says why.", mend=error.mend
+        ) from error
 
 
 def _require_screen(workspace: Workspace, screen: str) -> None:
@@ -217,16 +247,19 @@ def _make_tasks(
     offers: Offers,
 ) -> tuple[PushCounts, dict[int, list[int]], set[str]]:
     """What changed, the tasks of each project by their numbers, and the items that stay though they are not in `rows`:
-    somebody answered them since `there` was listed."""
+    somebody answered them since `there` was listed, or has begun to."""
     images = PublishedImages(workspace)
     shown = Shown(workspace, offers, checks_of(workspace).values(), images)
     known = {row.item_id: row for row in rows}
     for task in (task for tasks in there.values() for task in tasks):
         if item_of(task) in known:
             shown.note(known[item_of(task)], task.data)
-    texts = _guidelines(workspace, images)
+    texts = _guidelines(workspace, images, bool(people))
     wanted: defaultdict[Place, list[Assignment]] = defaultdict(list)
+    answered = {item_of(task) for tasks in there.values() for task in tasks if task.answers}
     for row in rows:
+        if row.role == ADMISSION and row.item_id in answered:  # its project stays as it was, whatever is asked by now
+            continue
         if not row.annotator or row.annotator in people:
             wanted[Place(row.project_type, people.get(row.annotator, EVERYBODY))].append(row)
     added = stayed = withdrawn = 0
@@ -238,10 +271,12 @@ def _make_tasks(
         items = {row.item_id for row in wanted[place]}
         tasks = there.get(place, [])
         surplus = [task.id for task in tasks if not task.answers and item_of(task) not in items and item_of(task)]
-        if surplus:  # listed again: minutes may have gone by, and an answer goes with its task
-            answered = {task.id: item_of(task) for task in client.tasks(projects.known[place]) if task.answers}
-            kept |= {answered[number] for number in surplus if number in answered}
-            surplus = [number for number in surplus if number not in answered]
+        if surplus:  # listed again: minutes may have gone by, and an answer goes with its task, as a draft does
+            now = tasks_of(client, projects.known[place])
+            begun = [*(task for task in now if task.answers), *_begun(client, projects.known[place], now)]
+            staying = {task.id: item_of(task) for task in begun}
+            kept |= {staying[number] for number in surplus if number in staying}
+            surplus = [number for number in surplus if number not in staying]
         withdrawn += len(surplus)
         for chunk in chunks(surplus, CHUNK):
             client.delete_tasks(projects.known[place], chunk)
@@ -255,9 +290,10 @@ def _make_tasks(
         missing.sort(key=lambda row: row.position)
         overlap = workspace.config.annotation.people_per_edit(place.project_type) if place.number == EVERYBODY else 1
         project = projects.ensure(place, overlap, texts[place.project_type], images.folder)
-        some_row = next((row for row in wanted[place] if shown.can_show(row)), None)
-        if not is_seen and some_row is not None:  # before anybody gets a task without its images
-            client.require_image(shown.an_image(some_row))
+        images_of = (shown.an_image(row) for row in wanted[place] if shown.can_show(row))
+        an_image = "" if is_seen else next(filter(None, images_of), "")
+        if an_image:  # before anybody gets a task without its images
+            client.require_image(an_image)
             is_seen = True
         for some in chunks(missing, CHUNK):
             numbers[project] += client.import_tasks(project, [{"data": shown.data(row)} for row in some])
@@ -265,15 +301,24 @@ def _make_tasks(
     return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people)), numbers, kept
 
 
-def _guidelines(workspace: Workspace, images: PublishedImages) -> dict[str, str]:
+def _begun(client: Client, project: int, tasks: Iterable[ServerTask]) -> list[ServerTask]:
+    """The tasks in which somebody has a draft."""
+    drafts = set(client.tasks_with_drafts(project))
+    return [task for task in tasks if task.id in drafts]
+
+
+def _guidelines(workspace: Workspace, images: PublishedImages, people_are_named: bool) -> dict[str, str]:
     """What people read before they begin, by kind of screen; its pictures are made and published."""
+    settings = workspace.config.annotation
+    asks, checks = people_are_named and settings.consent, people_are_named and settings.vision_check
+    consent = consent_of(workspace, asks and checks)
     folder = workspace.annotation_dir / EXAMPLES_FOLDER
     write_examples(folder)
 
     def address(name: str) -> str:
         return images.address((folder / name).relative_to(workspace.root).as_posix())
 
-    return {project_type: guidelines(project_type, address) for project_type in PROJECT_TYPES}
+    return {one: guidelines(one, address, consent, asks, checks) for one in PROJECT_TYPES}
 
 
 def checks_folder(workspace: Workspace) -> Path:

@@ -6,8 +6,8 @@ Each sort has rules that hold whatever the photo, the instruction and the taste 
 - *other*: the edited image is another photo altogether. Nothing was kept; its quality is a matter of opinion.
 - *untouched*: the edited image is the photo itself. All was kept, so whoever calls that little did not look. Where the
   photo has colour, the instruction asks for none: it was not followed.
-- *block*: a large square of noise lies in the middle of the photo. Whoever sees no flaw, or marks only what does not
-  touch it, did not look; what it does to the quality of the whole is a matter of opinion.
+- *block*: a large square of noise lies in the middle of the photo. Whoever sees no flaw, or outlines no part of it,
+  or most of the image with it, did not look; what it does to the quality of the whole is a matter of opinion.
 
 Whether the instruction was followed is asked of *untouched* alone: "remove the cup" is followed by noise and by any
 photo without a cup. Answers must be low on some and high on others, so that no single grade but the middle one passes.
@@ -21,6 +21,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
+from shapely import make_valid, union_all
 from shapely.geometry import box as square
 
 from editfhf.errors import BadInput
@@ -33,6 +34,8 @@ MOST_CHECKS = 40  # made for one kind of screen: each takes the disk of two phot
 FILE = "checks.json"  # mode 0600: who knows it passes every check
 GRAIN = 8  # pixels: noise that survives the scaling of a screen, and packs into a small file
 BLOCK = (0.3, 0.3, 0.7, 0.7)  # left, top, right, bottom, of the image
+LEAST_COVERED = 0.25  # share of the block that is outlined by whoever saw it, all outlines together
+MOST_OUTLINED = 0.5  # share of the image, above which an outline points at nothing; the block is 0.16 of it
 Sort = Literal["noise", "block", "other", "untouched"]
 # Which tell something on which screen: on that for regions what was kept is not asked, on that for ratings nothing is
 # marked.
@@ -157,16 +160,17 @@ def passes(check: Check, ratings: Mapping[str, float], regions: Sequence[Region]
         if outcome == "no_flaw":
             verdicts.append(False)
         elif regions:
-            verdicts.append(any(_touches(region, check.sort) for region in regions))
+            verdicts.append(check.sort != "block" or _outlines_the_block(regions))
     return all(verdicts) if verdicts else None
 
 
-def _touches(region: Region, sort: Sort) -> bool:
-    """Whether somebody who saw what is wrong may have marked this; what has no place lies everywhere."""
-    if sort != "block" or region.extent == "whole":
-        return True
-    outlines = [outline for outline in (region.polygon, region.source_polygon) if outline]
-    return not outlines or any(to_shape(outline).intersects(square(*BLOCK)) for outline in outlines)
+def _outlines_the_block(regions: Sequence[Region]) -> bool:
+    """Whether what was outlined, on either image, points at the block: "everywhere" and "missing" point nowhere."""
+    outlines = [outline for region in regions for outline in (region.polygon, region.source_polygon) if outline]
+    shapes = [make_valid(to_shape(outline)) for outline in outlines]
+    pointed = union_all([shape for shape in shapes if shape.area <= MOST_OUTLINED])
+    block = square(*BLOCK)
+    return bool(pointed.intersection(block).area >= LEAST_COVERED * block.area)
 
 
 def _make(

@@ -33,9 +33,14 @@ class ServerTask:
     data: dict[str, Any]
     answers: int
 
-    @property
-    def edit_id(self) -> str:
-        return str(self.data.get("edit_id", ""))
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What somebody began to answer, or to change, and did not submit; `email` is the author's."""
+
+    id: int
+    task: int
+    email: str
 
 
 class Client:
@@ -46,10 +51,17 @@ class Client:
     Arguments: see `Connection`.
     """
 
-    def __init__(self, url: str, token: str, workspace: Workspace, is_remote: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        workspace: Workspace,
+        is_remote: bool = False,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.url, self.is_remote = url, is_remote
         self._workspace = workspace
-        connection = Connection(url, token, workspace, is_remote)
+        connection = Connection(url, token, workspace, is_remote, say)
         self._get, self._request, self._download = connection.get, connection.request, connection.download
         self._status = connection.status
 
@@ -75,12 +87,6 @@ class Client:
             "sampling": "Uniform sampling",
         }
         return int(self._request("POST", "api/projects/", json=fields)["id"])
-
-    def projects(self, title: str) -> dict[int, int]:
-        """Number → how many tasks, of every project with this title."""
-        return {
-            number: row["task_number"] for number, row in self.projects_titled(title).items() if row["title"] == title
-        }
 
     def projects_titled(self, prefix: str) -> dict[int, dict[str, Any]]:
         """Number → `title` and `task_number`, of every project whose title begins so."""
@@ -119,7 +125,7 @@ class Client:
         self._request("DELETE", f"api/projects/{project}")
 
     def newest_change(self, project: int) -> str:
-        """A fingerprint of all tasks and answers of a project, in one small request.
+        """A fingerprint of all tasks and answers of a project, in two small requests.
 
         It differs after a task or an answer was added, changed or deleted: the server notes the time at the task, too.
         """
@@ -127,7 +133,8 @@ class Client:
         # `page_size` of the Data Manager's own list: one task, and the totals of all of them.
         answer = self._get("api/tasks", project=project, page=1, page_size=1, query=query, resolve_uri="false")
         newest = answer["tasks"][0] if answer["tasks"] else {"id": 0, "updated_at": ""}
-        return f"{answer['total']} {answer['total_annotations']} {newest['id']} {newest['updated_at']}"
+        counted = f"{answer['total']} {answer['total_annotations']} {self.count_answers(project)}"
+        return f"{counted} {newest['id']} {newest['updated_at']}"
 
     def serve_folder(self, project: int, folder: Path) -> None:
         """Let the project show the images of a folder (which lies below the server's document root)."""
@@ -173,6 +180,45 @@ class Client:
             if seen >= answer["total"] or not answer["tasks"]:
                 return
             page += 1
+
+    def drafts(self, project: int) -> list[Draft]:
+        """Every draft in a project, whoever's it is."""
+        return [
+            Draft(row["id"], task, str(row["user"]).lower())
+            for task in self.tasks_with_drafts(project)
+            for row in self._get(f"api/tasks/{task}/drafts")
+        ]
+
+    def tasks_with_drafts(self, project: int) -> list[int]:
+        """The tasks in which somebody has a draft, by their numbers."""
+        return self._tasks_where(project, "draft_exists", "equal", "Boolean", True)
+
+    def tasks_answered_by(self, project: int, user: int) -> list[int]:
+        """Numbers of the tasks that somebody answered or skipped."""
+        return self._tasks_where(project, "annotators", "contains", "List", user)
+
+    def _tasks_where(self, project: int, what: str, operator: str, kind: str, value: object) -> list[int]:
+        condition = {"filter": f"filter:tasks:{what}", "operator": operator, "type": kind, "value": value}
+        query = json.dumps({"filters": {"conjunction": "and", "items": [condition]}})
+        found: list[int] = []
+        page = 1
+        while True:
+            answer = self._get(
+                "api/tasks", project=project, page=page, page_size=PAGE, query=query, resolve_uri="false"
+            )
+            found += [int(row["id"]) for row in answer["tasks"]]
+            if len(found) >= answer["total"] or not answer["tasks"]:
+                return found
+            page += 1
+
+    def delete_draft(self, draft: int) -> None:
+        """Delete one draft."""
+        self._request("DELETE", f"api/drafts/{draft}", also=httpx.codes.NOT_FOUND)
+
+    def count_answers(self, project: int) -> int:
+        """How many answers a project has, skipped ones among them: counted themselves, not at the tasks."""
+        state = self.project_state(project)
+        return int(state["total_annotations_number"]) + int(state["skipped_annotations_number"])
 
     def first_task(self, project: int) -> ServerTask | None:
         """A task of a project; None: it has none, or there is no such project."""
@@ -280,6 +326,10 @@ class Client:
         """The address at which people make an account with a password of their own; whoever has it can."""
         return self.url + str(self._get("api/invite")["invite_url"])
 
+    def invite_token(self) -> str:
+        """The secret in that address: each server has its own."""
+        return str(self._get("api/invite")["token"])
+
     def whoami(self) -> str:
         """E-mail of the user whose token this is.
 
@@ -296,7 +346,7 @@ def connect(workspace: Workspace, say: Callable[[str], None] = console.note, url
     """The server of a campaign: that at `url` or `LABEL_STUDIO_URL`, where it was handed out, or the workspace's own.
 
     Args:
-        say: takes a line for the user, about an address that is not safe.
+        say: takes a line for the user, about an address that is not safe, or a server that is waited for.
         url: of somebody else's server; its token is in `LABEL_STUDIO_API_KEY`.
 
     Raises:
@@ -307,13 +357,33 @@ def connect(workspace: Workspace, say: Callable[[str], None] = console.note, url
     if address is not None:
         if warning := remote.warning(address):
             say(warning)
-        client = Client(address, remote.token(address), workspace, is_remote=True)
+        client = Client(address, remote.token(address), workspace, is_remote=True, say=say)
         client.whoami()
         return client
-    return _connect_own(workspace)
+    return _connect_own(workspace, say)
 
 
-def _connect_own(workspace: Workspace) -> Client:
+def is_own(workspace: Workspace, client: Client, titles: str) -> bool:
+    """Whether a client talks to the workspace's own server, by whatever address: `localhost`, or that of the wall.
+
+    The own server is asked by its own token (which no other address gets to see): both have the same secret in their
+    invite link, and the same projects.
+
+    Args:
+        titles: what the titles of the campaign's projects begin with.
+    """
+    own = find_server(workspace)
+    if not client.is_remote or (own is not None and own.url == client.url):
+        return True
+    if own is None or not is_up(own.url):
+        return False
+    here = _connect_own(workspace)
+    return here.invite_token() == client.invite_token() and here.projects_titled(titles) == client.projects_titled(
+        titles
+    )
+
+
+def _connect_own(workspace: Workspace, say: Callable[[str], None] = lambda _: None) -> Client:
     running = find_server(workspace)
     if running is None:
         raise BadInput(
@@ -328,4 +398,4 @@ def _connect_own(workspace: Workspace) -> Client:
     path = token_path(workspace)
     if not path.is_file():
         raise BadInput(f"{path} is missing: the token that opens Label Studio.", mend="Put a token of its user there.")
-    return Client(running.url, path.read_text(encoding="utf-8").strip(), workspace)
+    return Client(running.url, path.read_text(encoding="utf-8").strip(), workspace, say=say)

@@ -2,42 +2,52 @@
 
 ```
 annotation/raw/project-N.json       the server's own export, as it came
-annotation/raw/project-N/….parquet  what was read from it
+annotation/raw/project-N/….parquet  what was read from it, in the order of the export
 annotation/raw/pulled.json          what each project looked like when it was pulled
 ```
+
+The tables of the workspace are those of the projects one behind the other, by their numbers.
 """
 
 import json
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from annotation.answers import unknown_screen
+from annotation.batches import read_batches
 from annotation.campaign import checks_of, read_assignments, require_projects
 from annotation.client import Client
 from annotation.dates import count_misdated
-from annotation.export_file import read_export
+from annotation.entrance import standings
+from annotation.erased import erased, erased_users
+from annotation.export_file import answers_of, item_in, names_anyone, read_export, write_without
+from annotation.handed_out import HandedOut, Marks
 from annotation.harvest import HARVESTED, Harvest, Known
-from annotation.offers import Offers
-from annotation.pair_folders import write_copies
-from annotation.projects import Item, Place, heal, item_in
+from annotation.harvest_files import harvest_files
+from annotation.offers import pairs_shown
+from annotation.pair_folders import damaged_folders, write_copies
+from annotation.projects import Item, Place, heal
 from annotation.pseudonyms import Pseudonyms
 from annotation.roster import Roster
-from annotation.screens import SCREENS
+from annotation.screens import SCREENS, is_ours
+from annotation.shown_regions import recall
+from annotation.worklist import QUALIFICATION
 from editfhf import __version__
 from editfhf.files import remove_leftovers, whole_file
-from editfhf.schema import TABLES, canonical_json, stable_id
+from editfhf.schema import TABLES, as_of_today, canonical_json, stable_id
 from editfhf.workspace import Workspace
 
 SCREENED_TABLES = ("ratings", "answers", "verdicts", "preferences")
-ROW_GROUP = 50_000  # rows of a merged table that are in memory at one time, and are read together later
+ROW_GROUP = 2_000  # rows of a merged table that are in memory at one time, and are read together later
 Track = Callable[[list[tuple[Place, int]]], Iterable[tuple[Place, int]]]
 
 
@@ -49,6 +59,12 @@ class PullCounts:
         changed: projects that were read anew. gone: that were deleted on the server; their answers stay.
         altered: whose labelling screen or title is no longer ours.
         misdated: answers from before their project was made, or from the future.
+        drafts: project → tasks that somebody has begun and not submitted; none of their answers is here.
+        damaged: folders of pairs that cannot be read, and why, one sentence each: answers about their pairs are among
+            the refused ones, and are read anew by the next pull.
+        erased: answers of people who were erased, left out of what was read anew: an older state of the server was
+            restored.
+        admitted, not_admitted: pseudonyms of those of whom this pull told it.
     """
 
     ratings: int
@@ -62,13 +78,18 @@ class PullCounts:
     verdicts: int = 0
     preferences: int = 0
     misdated: int = 0
+    drafts: dict[int, int] = field(default_factory=dict)
+    damaged: list[str] = field(default_factory=list)
+    erased: int = 0
+    admitted: list[str] = field(default_factory=list)
+    not_admitted: list[str] = field(default_factory=list)
 
     def as_row(self) -> dict[str, Any]:
         names = (
             "ratings", "regions", "answers", "verdicts", "preferences", "refused", "projects", "changed", "gone",
-            "altered", "misdated",
+            "altered", "misdated", "damaged", "erased", "admitted", "not_admitted",
         )  # fmt: skip
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"drafts": sum(self.drafts.values())}
 
 
 def pull(
@@ -88,78 +109,138 @@ def pull(
         JobFailed: an export is cut short or is none.
     """
     with workspace.lock("annotate"):
-        projects = require_projects(workspace, client)
-        pulled, known = _Pulled(workspace, everything), known_of(workspace, client.users())
-        changed, altered = [], list(projects.renamed)
-        places = sorted(projects.known.items())
-        remove_leftovers(raw_folder(workspace))
-        exports = _one_ahead(_exports(workspace, client, pulled, places))
-        for (_, project), export in zip(track(places), exports, strict=True):
-            if export is None:
-                continue
-            pulled.forget(project)
-            path, fingerprint = export.path, export.fingerprint
-            if not harvest(project, known, path, pulled.folder(project)):
-                heal(client, project)
-                fingerprint = _fingerprint(client, project)
-                path = fetch_export(workspace, client, project)
-                harvest(project, known, path, pulled.folder(project))
-            pulled.note(project, fingerprint)
-            changed.append(project)
-            altered += [project] * export.altered
-        gone = sorted(set(pulled.known) - set(projects.known.values()))
-        counts = merge(workspace, pulled_folders(workspace))
-        misdated = sum(
-            count_misdated(pulled.folder(project) / "answers.parquet", projects.since(project)) for _, project in places
-        )
+        return pull_locked(workspace, client, everything, track)
+
+
+def pull_locked(
+    workspace: Workspace, client: Client, everything: bool = False, track: Track = lambda places: places
+) -> PullCounts:
+    """`pull` for who holds the lock already."""
+    rows = read_assignments(workspace, QUALIFICATION)
+    before = standings(workspace, rows)
+    projects = require_projects(workspace, client)
+    users = client.users()
+    pulled, known, forgotten = _Pulled(workspace, everything), known_of(workspace, users), 0
+    gone_people = erased_users(workspace, users)
+    changed, altered = [], list(projects.renamed)
+    places = sorted(projects.known.items())
+    remove_leftovers(raw_folder(workspace))
+    exports = _one_ahead(_exports(workspace, client, pulled, places, gone_people))
+    for (place, project), export in zip(track(places), exports, strict=True):
+        if export is None:
+            continue
+        pulled.forget(project)
+        path, fingerprint, left_out = export.path, export.fingerprint, export.left_out
+        version_at = partial(projects.version_at, project)
+        if not harvest(project, known, path, pulled.folder(project), place.project_type, version_at):
+            heal(client, project)
+            fingerprint = _fingerprint(client, project)
+            path, left_out = fetch_export(workspace, client, project, gone_people)
+            harvest(project, known, path, pulled.folder(project), place.project_type, version_at)
+        is_whole = place.project_type != "preference" or not known.unreadable
+        pulled.note(project, fingerprint if is_whole else "")
+        changed.append(project)
+        forgotten += left_out
+        altered += [project] * export.altered
+    drafts = {project: len(client.tasks_with_drafts(project)) for _, project in places}
+    gone = sorted(set(pulled.known) - set(projects.known.values()))
+    counts = merge(workspace, pulled_folders(workspace))
+    misdated = sum(
+        count_misdated(pulled.folder(project) / "answers.parquet", projects.since(project)) for _, project in places
+    )
+    new = {name: one.state for name, one in standings(workspace, rows).items() if one.state != before[name].state}
     return PullCounts(
         counts["ratings"], counts["regions"], counts["answers"], counts["refused_answers"],
         sorted(projects.known.values()), changed, gone, sorted(set(altered)), counts["verdicts"],
-        counts["preferences"], misdated,
+        counts["preferences"], misdated, {project: n for project, n in drafts.items() if n},
+        list(damaged_folders(workspace).values()), forgotten,
+        sorted(name for name, state in new.items() if state == "admitted"),
+        sorted(name for name, state in new.items() if state == "refused"),
     )  # fmt: skip
 
 
-def fetch_export(workspace: Workspace, client: Client, project: int) -> Path:
-    """Bring the server's export of a project to `annotation/raw/`, in the place of the last one. Holding the lock."""
+def fetch_export(
+    workspace: Workspace, client: Client, project: int, without: Mapping[int, str] = MappingProxyType({})
+) -> tuple[Path, int]:
+    """Bring the server's export of a project to `annotation/raw/`, in the place of the last one. Holding the lock.
+
+    Args:
+        without: people (number on the server → e-mail) of whom nothing comes along.
+
+    Returns:
+        The file, and how many of their answers were left out.
+    """
     path = raw_folder(workspace) / f"project-{project}.json"
     with whole_file(path, mode=0o600) as temporary:
         client.export(project, temporary)
-    return path
+        n = forget_in_export(temporary, without, erased(workspace))
+    return path, n
+
+
+def forget_in_export(path: Path, people: Mapping[int, str], items: Collection[str]) -> int:
+    """Remove what an export holds of these people (number on the server → e-mail), and of items that were theirs.
+    Returns how many answers that was."""
+    n = answers_of(path, people, items) if people or items else 0
+    if n or names_anyone(path, people.values()):
+        with whole_file(path, mode=0o600) as temporary:
+            write_without(path, temporary, people, items)
+    return n
 
 
 def known_of(workspace: Workspace, emails: Mapping[int, str]) -> Known:
     """What the answers of this workspace are checked against."""
-    items = {row.item_id: row for row in read_assignments(workspace)}
-    screens = {row.project_type for row in items.values()}
-    regions = workspace.read_table("regions") if "verify" in screens else TABLES["regions"].empty_table()
+    assignments = workspace.read_table("assignments")
+
+    def things(screen: str) -> set[str]:
+        return set(assignments.filter(pc.equal(assignments["project_type"], screen))["edit_id"].to_pylist())
+
+    compared = things("preference")
+    pairs, unreadable = pairs_shown(workspace, compared) if compared else ({}, [])
     return Known(
-        items,
+        HandedOut(assignments),
         checks_of(workspace),
         set(workspace.ledger.statuses()),
         emails,
         Pseudonyms.of(workspace),
-        dict(zip(regions["region_id"].to_pylist(), regions["edit_id"].to_pylist(), strict=True)),
-        Offers(workspace, workspace.edits()).all_pairs if "preference" in screens else {},
+        _edits_of_regions(workspace, things("verify")),
+        pairs,
+        unreadable,
+        workspace.config.annotation.renamed_flaw_types,
     )
 
 
-def harvest(project: int, known: Known, export: Path, folder: Path) -> bool:
+def _edits_of_regions(workspace: Workspace, regions: set[str]) -> dict[str, str]:
+    """Region → edit, of regions that were handed out."""
+    found = {region: edit for region, edit in recall(workspace).items() if region in regions} if regions else {}
+    # Of those that a version handed out which did not note them: as they were brought home.
+    folders = pulled_folders(workspace) if len(found) < len(regions) else []
+    for path in (folder / f"{name}.parquet" for folder in folders for name in ("regions", "verdicts")):
+        for batch in read_batches(path, ["region_id", "edit_id"]) if path.is_file() else ():
+            pairs = zip(batch["region_id"].to_pylist(), batch["edit_id"].to_pylist(), strict=True)
+            found |= {region: edit for region, edit in pairs if region in regions and region not in found}
+    return found
+
+
+def harvest(
+    project: int,
+    known: Known,
+    export: Path,
+    folder: Path,
+    project_type: str = "",
+    version_at: Callable[[str], str] = unknown_screen,
+) -> bool:
     """Read an export into the tables of a folder; whether each item is there once, as it should be."""
-    reader = Harvest(project, known)
-    seen: Counter[str] = Counter()
-    for task in read_export(export):
-        reader.add(task)
-        seen[item_in(task.get("data"))] += 1
-    store(reader, folder)
-    return all(n == 1 for item, n in seen.items() if item in known.items)
-
-
-def store(reader: Harvest, folder: Path) -> None:
-    """Write what was read as the tables of a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in reader.tables().items():
-        with whole_file(folder / f"{name}.parquet") as temporary:
-            pq.write_table(with_positions(table) if name == "ratings" else table, temporary)
+    seen, is_doubled = Marks(len(known.items)), False
+    with harvest_files(folder) as put:
+        reader = Harvest(project, known, put, project_type, version_at)
+        for task in read_export(export):
+            reader.add(task)
+            place = known.items.place_of(item_in(task.get("data")))
+            if place is not None:
+                is_doubled |= place in seen
+                seen.add(place)
+        reader.finish()
+    return not is_doubled
 
 
 def merge(workspace: Workspace, folders: Iterable[Path]) -> dict[str, int]:
@@ -174,23 +255,23 @@ def merge(workspace: Workspace, folders: Iterable[Path]) -> dict[str, int]:
         name: workspace.write_batches(name, _merged(name, [folder / f"{name}.parquet" for folder in folders], aside))
         for name in HARVESTED
     }
-    write_copies(workspace, workspace.read_table("preferences").to_pylist())
+    rows = (row for batch in read_batches(workspace.table_path("preferences")) for row in batch.to_pylist())
+    write_copies(workspace, rows)
     return counts
 
 
 def _merged(name: str, paths: Iterable[Path], aside: pa.Array) -> Iterator[pa.Table]:
     """The rows of all these files, `ROW_GROUP` at a time."""
-    parts: list[pa.Table] = []
+    rows = TABLES[name].empty_table()
     for path in paths:
-        if not path.is_file():  # pulled by a version that did not know this table
-            continue
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(ROW_GROUP):
-                parts.append(_marked(pa.Table.from_batches([batch]).cast(TABLES[name]), name, aside))
-                if sum(part.num_rows for part in parts) >= ROW_GROUP:
-                    yield pa.concat_tables(parts)
-                    parts = []
-    yield pa.concat_tables([TABLES[name].empty_table(), *parts])
+        # One that is not there was pulled by a version that did not know this table.
+        for batch in read_batches(path) if path.is_file() else ():
+            new = _marked(as_of_today(name, pa.Table.from_batches([batch])), name, aside)
+            rows = pa.concat_tables([rows, new])
+            while rows.num_rows >= ROW_GROUP:
+                yield rows.slice(0, ROW_GROUP)
+                rows = rows.slice(ROW_GROUP)
+    yield rows
 
 
 def _marked(table: pa.Table, name: str, aside: pa.Array) -> pa.Table:
@@ -198,19 +279,6 @@ def _marked(table: pa.Table, name: str, aside: pa.Array) -> pa.Table:
         return table
     place = table.schema.get_field_index("screened")
     return table.set_column(place, table.schema.field(place), pc.is_in(table["annotator"], aside))
-
-
-def with_positions(ratings: pa.Table) -> pa.Table:
-    """`position`: the how-manieth answer of this annotator in this session of this project, from 1."""
-    if not ratings.num_rows:
-        return ratings
-    order = ["annotator", "session", "submitted_at", "edit_id", "repeat"]
-    frame = ratings.select(order).to_pandas().sort_values(order, kind="stable")
-    session = frame[["annotator", "session"]].ne(frame[["annotator", "session"]].shift()).any(axis=1).cumsum()
-    answer = frame.ne(frame.shift()).any(axis=1).cumsum()
-    position = (answer - answer.groupby(session).transform("min") + 1).sort_index()
-    place = ratings.schema.get_field_index("position")
-    return ratings.set_column(place, ratings.schema.field(place), pa.array(position.to_numpy(), pa.int32()))
 
 
 def pulled_folders(workspace: Workspace) -> list[Path]:
@@ -228,6 +296,11 @@ def forget_project(workspace: Workspace, project: int) -> None:
     pulled.drop(project)
 
 
+def read_again(workspace: Workspace, project: int) -> None:
+    """Let the next pull read a project anew, however it looks."""
+    _Pulled(workspace, everything=False).forget(project)
+
+
 def raw_folder(workspace: Workspace) -> Path:
     folder = workspace.annotation_dir / "raw"
     folder.mkdir(parents=True, exist_ok=True)
@@ -242,7 +315,9 @@ class _Pulled:
         self._path = self._root / "pulled.json"
         # What is read from an export changes with these as well.
         screens = canonical_json([screen.version for screen in SCREENS.values()])
-        self._reader = stable_id(__version__, screens)
+        columns = canonical_json({name: TABLES[name].names for name in HARVESTED})
+        renamed = canonical_json(workspace.config.annotation.renamed_flaw_types)
+        self._reader = stable_id(__version__, screens, columns, renamed)
         self.known: dict[int, str] = {}
         if self._path.is_file():
             rows = json.loads(self._path.read_text(encoding="utf-8"))
@@ -281,15 +356,20 @@ class _Pulled:
 
 @dataclass(frozen=True, slots=True)
 class _Export:
-    """A project that changed, as it came; `altered`: its screen is no longer ours."""
+    """A project that changed, as it came but for `left_out` answers; `altered`: its screen is no longer ours."""
 
     path: Path
     fingerprint: str
     altered: bool
+    left_out: int
 
 
 def _exports(
-    workspace: Workspace, client: Client, pulled: _Pulled, places: Iterable[tuple[Place, int]]
+    workspace: Workspace,
+    client: Client,
+    pulled: _Pulled,
+    places: Iterable[tuple[Place, int]],
+    without: Mapping[int, str],
 ) -> Iterator[_Export | None]:
     """The export of each project, None for one that looks as it did."""
     for place, project in places:
@@ -298,8 +378,9 @@ def _exports(
             yield None
             continue
         on_server = client.project_state(project)["label_config"]
-        altered = on_server.strip() != SCREENS[place.project_type].label_config.strip()
-        yield _Export(fetch_export(workspace, client, project), fingerprint, altered)
+        altered = not is_ours(place.project_type, on_server)
+        path, left_out = fetch_export(workspace, client, project, without)
+        yield _Export(path, fingerprint, altered, left_out)
 
 
 def _one_ahead(items: Iterator[Item]) -> Iterator[Item]:

@@ -1,7 +1,7 @@
 """`editfhf annotate …`: the campaign in Label Studio."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -140,7 +140,8 @@ def people(
         return
     with opened.lock("annotate"):
         roster = Roster(opened)
-        roster.add(addresses(add or []))
+        wanted = addresses(add or [])
+        there = len({one.strip().lower() for one in wanted}) - len(roster.add(wanted))
         changes: list[tuple[list[str] | None, State]] = [(pause, "paused"), (resume, "active"), (leave, "left")]
         for names, state in changes:
             for name in names or []:
@@ -149,6 +150,8 @@ def people(
         {"number": one.number, "email": one.email, "pseudonym": roster.pseudonym(one), "state": one.state}
         for one in roster.members
     ], as_json=as_json)  # fmt: skip
+    if there:
+        console.note(f"{there} of them {'was' if there == 1 else 'were'} there already, and stay as they are.")
     if add or pause or resume or leave:
         console.note(f"Now hand out the work anew: editfhf annotate push -w {workspace}")
 
@@ -176,13 +179,27 @@ def push(
     row = counts.as_row()
     for note in counts.notes:
         console.note(note)
+    if counts.waiting:
+        console.note(
+            f"{counts.waiting} people have to be admitted before they get edits: when they answered what comes first, "
+            "pull and push again."
+        )
+    if counts.not_admitted:
+        console.note(f"{counts.not_admitted} people were not admitted: `editfhf annotate status` says why.")
     if predictions:
         row["predictions"] = push_predictions(opened, client).as_row()
-    if as_json or not predictions:
-        console.show(row, as_json=as_json)
+    if as_json:
+        console.show(row, as_json=True)
         return
-    console.show({name: value for name, value in row.items() if name != "predictions"})
-    console.show(row["predictions"], title="Predictions")
+    console.show({name: value for name, value in row.items() if name != "predictions"} | _short(row))
+    if predictions:
+        console.show(row["predictions"], title="Predictions")
+    console.say(f"Next: people label at {client.url}; editfhf annotate status -w {workspace}, then pull")
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """What of a row is a list of numbers of projects, as a reader wants it."""
+    return {name: console.spans(value) for name, value in row.items() if isinstance(value, list)}
 
 
 @annotate.command(epilog="Example: editfhf annotate simulate -w campaign --annotators 30 --mix careless=0.2 --seed 1")
@@ -243,23 +260,39 @@ def pull(
     from annotation import collect
     from annotation.client import connect
     from annotation.pair_folders import folders_with_choices
+    from editfhf.errors import JobFailed
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
     counts = collect.pull(opened, connect(opened, url=url), everything, lambda places: console.track(places, "Pulling"))
-    console.show(counts.as_row(), as_json=as_json)
+    row = counts.as_row()
+    console.show(row if as_json else row | _short(row), as_json=as_json)
     for folder in folders_with_choices(opened):
         console.note(f"What people chose of the pairs: editfhf benchmark --preferences {folder}")
+    if counts.admitted:
+        console.note(
+            f"{len(counts.admitted)} people may begin: `editfhf annotate push -w {workspace}` gives them edits."
+        )
+    if counts.not_admitted:
+        console.note(f"{len(counts.not_admitted)} people were not admitted: `editfhf annotate status` says why.")
     if counts.refused:
-        console.note(f"{counts.refused} answers or parts of them were refused: {opened.table_path('refused_answers')}")
+        console.note(f"{counts.refused} answers or parts of them were refused: editfhf annotate refused -w {workspace}")
+    if counts.drafts:
+        n, where = sum(counts.drafts.values()), console.spans(sorted(counts.drafts))
+        console.note(f"Begun and not submitted: {n} answers, in project {where}; they come home once submitted.")
+    if counts.erased:
+        console.note(
+            f"{counts.erased} answers of people who were erased are on the server again, as after a restore; they were "
+            "left out. `editfhf annotate erase` (by address or pseudonym) removes them there, too."
+        )
     if counts.gone:
         console.note(
-            f"Deleted on the server: project {', '.join(map(str, counts.gone))}; what was pulled of them stays. "
+            f"Deleted on the server: project {console.spans(counts.gone)}; what was pulled of them stays. "
             f"`editfhf annotate push` hands out what is left."
         )
     if counts.altered:
         console.note(
-            f"The labelling screen or the title of project {', '.join(map(str, counts.altered))} was changed on the "
+            f"The labelling screen or the title of project {console.spans(counts.altered)} was changed on the "
             "server by hand: answers were read as far as they fit; `editfhf annotate push` restores it."
         )
     if counts.misdated:
@@ -267,6 +300,24 @@ def pull(
             f"{counts.misdated} answers are dated before their project was made, or in the future: the clock of the "
             "server or of this machine is or was wrong. They are taken as they are; set it right and pull with --all."
         )
+    if counts.damaged:
+        raise JobFailed(
+            f"Everything is home but the answers about pairs of a folder that is damaged: {' '.join(counts.damaged)}",
+            mend="Put back what `editfhf pairs` wrote there, and pull again.",
+        )
+
+
+@annotate.command(epilog="Example: editfhf annotate refused -w campaign")
+def refused(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> None:
+    """Why answers, or parts of them, could not be taken, as of the last pull or import; the commonest reason first."""
+    from annotation import refusals
+    from editfhf.workspace import Workspace
+
+    opened = Workspace.open(workspace)
+    rows = [one.as_row() for one in refusals.refused(opened)]
+    console.show(rows, as_json=as_json)
+    if rows:
+        console.note(f"Each of them, as it came: {opened.table_path('refused_answers')}")
 
 
 @annotate.command(
@@ -300,25 +351,37 @@ def status(
         console.show(rows, title=title)
 
 
-@annotate.command(epilog="Example: editfhf annotate plan -w campaign --edits 15000 --weeks 6 --hours-a-week 8")
+@annotate.command(epilog="Example: editfhf annotate plan -w campaign --edits 15000 --weeks 6; or --people 12")
 def plan(
     workspace: WorkspaceOption = ".",
     edits: Annotated[int | None, typer.Option(min=1, help="How many (else those that are made).")] = None,
     weeks: Annotated[
         float | None, typer.Option(help="Until it has to be done: how many people does that take?")
     ] = None,
-    hours_a_week: Annotated[float, typer.Option(help="Of each person, on one screen; with --weeks.")] = 10.0,
+    people: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many take part (else those named): how long does it take them?"),
+    ] = None,
+    hours_a_week: Annotated[float, typer.Option(help="That each person works; with --weeks or --people.")] = 10.0,
     as_json: JsonOption = False,
 ) -> None:
     """How many people, sessions, hours and how much money the campaign takes, from measured times where there are."""
-    from annotation.cost import plan_workspace
+    from annotation import cost
+    from annotation.roster import Roster
     from editfhf.workspace import Workspace
 
-    plans = plan_workspace(Workspace.open(workspace), edits)
-    console.show([one.as_row(weeks, hours_a_week) for one in plans], as_json=as_json)
+    opened = Workspace.open(workspace)
+    plans = cost.plan_workspace(opened, edits, people)
+    console.show([one.as_row(weeks, hours_a_week, people) for one in plans], as_json=as_json)
     if not as_json:
-        hours, cost = sum(one.hours for one in plans), sum(one.cost for one in plans)
-        console.say(f"In all {hours:,.0f} hours, {cost:,.0f} in wages.")
+        hours, wages = sum(one.hours for one in plans), sum(one.cost for one in plans)
+        console.say(f"In all {hours:,.1f} hours, {wages:,.0f} in wages.")
+        if weeks is not None:
+            console.note(f"people in time: at {hours_a_week:g} hours a week of each on that screen alone.")
+        if people is not None:
+            console.say(cost.in_words(plans, people, hours_a_week))
+        for note in cost.lacking(plans, people or len(Roster(opened).active)):
+            console.note(note)
         if not all(one.measured for one in plans):
             console.note("Seconds that were not measured are assumed; after a pilot of 20 answers they are measured.")
 
@@ -364,12 +427,23 @@ def erase(
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    if not yes:
-        typer.confirm(f"Remove every answer of {name}, here and on the server?", abort=True)
+    who = membership.who_is(opened, name, lambda: connect(opened, url=url))
+    if not yes and not _agrees(f"Remove every answer of {who}, here and on the server?"):
+        console.say("Nothing was changed.")
+        raise typer.Exit(1)
     # Who is known from an export alone is on no server of ours.
     erased = membership.erase_imported(opened, name) or membership.erase(opened, connect(opened, url=url), name)
     console.show(erased.as_row(), as_json=as_json)
-    console.note("Now run `editfhf analyze` and build again; datasets that were built before still hold the answers.")
+    for note in membership.still_held(opened, erased):
+        console.note(note)
+
+
+def _agrees(question: str) -> bool:
+    try:
+        return typer.confirm(question)
+    except typer.Abort:  # Ctrl-C, or nobody is there to answer
+        console.say("")
+        return False
 
 
 @annotate.command(name="import", epilog="Example: editfhf annotate import export.json -w campaign")

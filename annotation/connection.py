@@ -47,10 +47,18 @@ class Connection:
         url: without a slash at its end.
         token: a legacy token, or a personal access token, which the SDK exchanges for short-lived ones.
         is_remote: somebody else's server, not that of the workspace.
+        say: takes a line for the user: that there is no answer yet, where it is waited for.
     """
 
-    def __init__(self, url: str, token: str, workspace: Workspace, is_remote: bool = False) -> None:
-        self.url = url
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        workspace: Workspace,
+        is_remote: bool = False,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.url, self._say = url, say
         self._workspace, self._is_remote = workspace, is_remote
         # A server elsewhere may stand behind a proxy, with an authority of one's own (SSL_CERT_FILE).
         client = httpx.Client(timeout=TIMEOUT_S, trust_env=is_remote)
@@ -121,6 +129,8 @@ class Connection:
                     if _cause(error, ssl.SSLError, socket.gaierror) or self._has_died():
                         raise
                     log.info("%s: %s, again in %.0f s", self.url, error, pause)
+                if retry == 0:
+                    self._say(f"No answer from {self.url} yet, trying again …")
                 time.sleep(pause)
             return attempt()
 

@@ -11,7 +11,7 @@ from annotation.all_answers import all_answers
 from annotation.checks import MOST_CHECKS
 from annotation.offers import Offers
 from annotation.roster import Roster
-from annotation.worklist import Design
+from annotation.worklist import SETTING_OF, Design
 from editfhf.config import AnnotationConfig
 from editfhf.errors import BadInput
 from editfhf.schema import REGION_TYPES, Edit
@@ -19,13 +19,18 @@ from editfhf.workspace import Workspace
 
 # Seconds for one answer where nothing was measured. Assumed, not measured: three ratings at ten seconds each, the most
 # that a vote of ITU-T P.910 takes; some four regions of an edit, each with an outline in a few clicks, a type and a
-# sentence. Close outlines would take 80 s each (COCO's, as Papadopoulos et al., ICCV 2021, report): do a pilot first.
+# sentence; a text to agree to and ten plates. Close outlines would take 80 s each (COCO's, as Papadopoulos et al., ICCV
+# 2021, report): do a pilot first.
 ASSUMED_S: Mapping[str, float] = {
-    "ratings": 30.0, "regions": 120.0, "together": 150.0, "verify": 10.0, "preference": 15.0,
+    "ratings": 30.0, "regions": 120.0, "together": 150.0, "verify": 10.0, "preference": 15.0, "admission": 120.0,
 }  # fmt: skip
 # Regions of an edit that one of its people alone draws, where none were drawn yet: assumed, too.
 ASSUMED_LONE_REGIONS = 2.0
+PACE_COLUMNS = ["project_type", "annotator", "annotator_kind", "lead_time_s", "screened"]
 FEWEST_MEASURED = 20  # answers, below which the assumption stands
+LONGEST = 5.0  # medians of a person's own, that an answer counts as at most: beyond, the tab stayed open over lunch
+WORKING_DAYS = 5  # in a week
+HOURS_A_WEEK = 10.0  # of each person, where nothing is said: two hours a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,10 @@ class ScreenPlan:
         answers: to be given, checks and repeats among them; of_edits: without these (on `verify` of regions, on
             `preference` of pairs).
         seconds: for one answer; measured: whether from answers of this campaign.
-        people: the fewest that can do it: as many as look at one edit; of `verify` also who drew the region.
+        people: the fewest that can do it: as many as look at one edit; of `verify` also who drew the region. Of
+            `admission`, of no edits and once for each person, so many as are planned for.
         sessions: of at most `session_minutes`.
+        assumes: what of this was not measured; "" where all was.
     """
 
     screen: str
@@ -49,6 +56,7 @@ class ScreenPlan:
     sessions: int
     people: int
     cost: float
+    assumes: str = ""
 
     @property
     def overhead(self) -> float:
@@ -64,17 +72,33 @@ class ScreenPlan:
         Raises:
             BadInput: no time.
         """
-        if not (weeks > 0 and hours_a_week > 0):
-            raise BadInput(
-                f"{weeks:g} weeks of {hours_a_week:g} hours leave no time to work.", mend="Give more than 0 of both."
-            )
+        _require_time(weeks, hours_a_week)
         # A quotient that is whole but for its last bit is whole.
         return max(self.people, ceil(self.hours / (weeks * hours_a_week) - 1e-9))
 
-    def as_row(self, weeks: float | None = None, hours_a_week: float = 10.0) -> dict[str, Any]:
-        """With `overhead` and, where there are so many weeks, the people that it takes to be done in them."""
+    def weeks_of(self, people: int, hours_a_week: float) -> float:
+        """How long so many people take who do nothing else.
+
+        Raises:
+            BadInput: no time.
+        """
+        _require_time(1, hours_a_week)
+        return self.hours / (people * hours_a_week)
+
+    def as_row(
+        self, weeks: float | None = None, hours_a_week: float = HOURS_A_WEEK, people: int | None = None
+    ) -> dict[str, Any]:
+        """With `overhead`; where there are so many weeks, the people that it takes to be done in them
+        (`people_in_time`); where there are so many people, the weeks that they take for this screen (`weeks`), and how
+        many people it lacks (`people_lacking`)."""
         row = {name: getattr(self, name) for name in self.__slots__} | {"overhead": round(self.overhead, 3)}
-        return row if weeks is None else row | {"people_in_time": self.people_for(weeks, hours_a_week)}
+        row["assumes"] = row.pop("assumes")  # words last
+        if weeks is not None:
+            row["people_in_time"] = self.people_for(weeks, hours_a_week)
+        if people is not None:
+            row["weeks"] = round(self.weeks_of(people, hours_a_week), 2)
+            row["people_lacking"] = max(0, self.people - people)
+        return row
 
 
 def plan_campaign(
@@ -84,7 +108,7 @@ def plan_campaign(
     n_things: Mapping[str, int] = {},
     n_people: int | None = None,
 ) -> list[ScreenPlan]:
-    """The plan of each screen of the settings.
+    """The plan of each screen of the settings, and last that of the admission, where people are asked for it.
 
     Args:
         measured: project type → seconds for one answer, see `measured_seconds`.
@@ -123,15 +147,57 @@ def plan_campaign(
             ScreenPlan(
                 screen, of_edits, answers, round(seconds, 1), screen in measured, round(hours, 1),
                 ceil(hours * 60 / settings.session_minutes), people, round(hours * settings.wage_per_hour, 2),
+                _assumed(screen, screen in measured, screen in n_things),
+            )
+        )  # fmt: skip
+    if settings.consent or settings.vision_check:
+        workers = n_people or max(plan.people for plan in plans)
+        seconds = measured.get("admission", ASSUMED_S["admission"])
+        hours = workers * seconds / 3600
+        plans.append(
+            ScreenPlan(
+                "admission", 0, workers, round(seconds, 1), "admission" in measured, round(hours, 1), workers, workers,
+                round(hours * settings.wage_per_hour, 2),
             )
         )  # fmt: skip
     return plans
 
 
-def measured_seconds(answers: pd.DataFrame) -> dict[str, float]:
-    """Project type → seconds for one answer: the median over people of each person's median.
+def _assumed(screen: str, is_measured: bool, is_counted: bool) -> str:
+    seconds = [] if is_measured else [f"{ASSUMED_S[screen]:g} s an answer"]
+    lone = [f"{ASSUMED_LONE_REGIONS:g} regions of an edit that one person alone draws"]
+    return ", ".join([*(lone if screen == "verify" and not is_counted else []), *seconds])
 
-    The median forgives the tab that stayed open over lunch; a person is one voice, however much of the work is theirs.
+
+def lacking(plans: Sequence[ScreenPlan], people: int) -> list[str]:
+    """What so many people (0: not known) cannot do: a sentence for each screen that needs more different ones."""
+    return [
+        f"The screen {one.screen} needs {one.people} different people, and {people} are too few: let "
+        f"{one.people - people} more join, or lower {SETTING_OF[one.screen][1]} in editfhf.yaml."
+        for one in plans
+        if one.people > people > 0
+    ]
+
+
+def in_words(plans: Sequence[ScreenPlan], people: int, hours_a_week: float) -> str:
+    """How long so many people take for all screens, one after the other."""
+    weeks = sum(one.weeks_of(people, hours_a_week) for one in plans)
+    days = ceil(weeks * WORKING_DAYS - 1e-9)
+    long = f"{weeks:,.1f} weeks" if weeks >= 1 else f"{days} working day{'' if days == 1 else 's'}"
+    return f"{people} people at {hours_a_week:g} hours a week each: {long} for all screens together."
+
+
+def _require_time(weeks: float, hours_a_week: float) -> None:
+    if not (weeks > 0 and hours_a_week > 0):
+        raise BadInput(
+            f"{weeks:g} weeks of {hours_a_week:g} hours leave no time to work.", mend="Give more than 0 of both."
+        )
+
+
+def measured_seconds(answers: pd.DataFrame) -> dict[str, float]:
+    """Project type → seconds for one answer: the mean over people of each person's mean (`mean_seconds`).
+
+    A person is one voice, however much of the work is theirs.
 
     Args:
         answers: columns project_type, annotator, lead_time_s (0: not known).
@@ -140,22 +206,38 @@ def measured_seconds(answers: pd.DataFrame) -> dict[str, float]:
     enough = known.groupby("project_type").filter(lambda rows: len(rows) >= FEWEST_MEASURED)
     if enough.empty:
         return {}
-    own = enough.groupby(["project_type", "annotator"])["lead_time_s"].median()
-    return {str(screen): float(value) for screen, value in own.groupby("project_type").median().items()}
+    own = mean_seconds(enough)
+    return {str(screen): float(value) for screen, value in own.groupby("project_type").mean().items()}
 
 
-def plan_workspace(workspace: Workspace, n_edits: int | None = None) -> list[ScreenPlan]:
-    """The plan for a workspace: of its made edits where no number is given, at the pace of its people.
+def mean_seconds(answers: pd.DataFrame) -> pd.Series:
+    """(project type, person) → seconds for one answer: the mean, since time adds up by it; an answer counts as
+    `LONGEST` of the person's own medians at most.
 
-    Not of simulated ones, whose pace is made up, nor of those whose answers were set aside: haste is one reason for it.
+    Args:
+        answers: as in `measured_seconds`.
     """
-    answers = all_answers(workspace)
+    known = answers[answers["lead_time_s"] > 0]
+    key = [known["project_type"], known["annotator"]]
+    seconds = known["lead_time_s"].astype(float)
+    return seconds.clip(upper=LONGEST * seconds.groupby(key).transform("median")).groupby(key).mean()
+
+
+def plan_workspace(workspace: Workspace, n_edits: int | None = None, n_people: int | None = None) -> list[ScreenPlan]:
+    """The plan for a workspace: of its made edits and for its people where no numbers are given, at their pace.
+
+    Not that of simulated ones, whose pace is made up, nor of those whose answers were set aside: haste is one reason.
+    """
+    entered = workspace.read_table("admissions").to_pandas().assign(project_type="admission", screened=False)
+    both = [table[PACE_COLUMNS] for table in (all_answers(workspace), entered)]
+    answers = pd.concat([table for table in both if len(table)] or both[:1], ignore_index=True)
     of_people = answers[(answers["annotator_kind"] == "human") & ~answers["screened"].astype(bool)]
-    edits = workspace.edits()
+    photos = {source.source_id for source in workspace.sources()}
+    edits = [edit for edit in workspace.edits() if edit.source_id in photos]
     n = n_edits if n_edits is not None else len(edits)
     return plan_campaign(
         n, workspace.config.annotation, measured_seconds(of_people), _things_of(workspace, edits, n),
-        len(Roster(workspace).active) or None,
+        n_people or len(Roster(workspace).active) or None,
     )  # fmt: skip
 
 

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from annotation.batches import read_batches
 
 TOLERANCE = timedelta(minutes=5)  # between the clocks of two machines that nobody looks after
 
@@ -17,9 +18,10 @@ def count_misdated(answers: Path, since: str, now: datetime | None = None) -> in
         since: when their project was made, by our clock; "": not known.
         now: by our clock; of this moment without it.
     """
-    given = pq.read_table(answers, columns=["submitted_at"])["submitted_at"]
     latest = ((now or datetime.now(UTC)) + TOLERANCE).isoformat()
     earliest = (datetime.fromisoformat(since) - TOLERANCE).isoformat() if since else ""
-    # As texts: all are in UTC and of one form.
-    outside = pc.or_(pc.less(given, earliest), pc.greater(given, latest))
-    return int(pc.sum(outside).as_py() or 0)
+    outside = 0
+    for batch in read_batches(answers, ["submitted_at"]):
+        given = batch["submitted_at"]  # as texts: all are in UTC and of one form
+        outside += pc.sum(pc.or_(pc.less(given, earliest), pc.greater(given, latest))).as_py() or 0
+    return outside

@@ -10,8 +10,10 @@ from editfhf.schema import RATING_TYPES, REGION_KINDS, REGION_TYPES
 
 CONSENT = (
     "You take part of your own will and may stop at any time. Your answers are stored under a name that tells nothing "
-    "of you, and may be published so. You may ask for them to be removed. By labelling the first image you agree."
+    "of you, and may be published so. You may ask for them to be removed."
 )
+EYES_KEPT = "How many of the rings and dots below you read right is stored, too, and never published."
+SILENT_CONSENT = "By labelling the first image you agree."  # where nobody is asked
 EYES = (
     "Sit an arm's length from a screen of 13 inches or more, in even light, with your glasses on if you wear any: you "
     "should read this text there without effort."
@@ -24,7 +26,13 @@ _PLATE_ANSWER = (
 )
 
 
-def guidelines(project_type: str, url_of: Callable[[str], str] | None = None) -> str:
+def guidelines(
+    project_type: str,
+    url_of: Callable[[str], str] | None = None,
+    consent: str = CONSENT,
+    asks_consent: bool = False,
+    checks_vision: bool = False,
+) -> str:
     """HTML for one kind of screen; with every flaw type where flaws are drawn or judged.
 
     Label Studio takes away styles, and shows neither margins nor list marks: empty lines and marks are written out.
@@ -32,8 +40,13 @@ def guidelines(project_type: str, url_of: Callable[[str], str] | None = None) ->
     Args:
         url_of: the address of a file that `annotation.examples.write_examples` wrote, by its name; Label Studio shows
             served pictures only, none that is written into the text. Without it there are none.
+        consent: what people agree to. asks_consent, checks_vision: they do so on the screen `admission`, where they
+            also read plates; else by beginning, and the plate stands here.
     """
-    parts = [_section("Before you begin", _before(url_of))]
+    if project_type == "admission":
+        return _section("Before you begin", _ADMISSION)
+    plate_of = None if checks_vision else url_of
+    parts = [_section("Before you begin", _before(plate_of, consent, asks_consent, checks_vision))]
     if project_type in RATING_TYPES:
         questions = "".join(f"<p>{n}. {escape(question)}</p>" for n, question in enumerate(QUESTIONS.values(), start=1))
         first = "The photo appears when you have rated the image by itself." if project_type == "ratings" else ""
@@ -45,7 +58,7 @@ def guidelines(project_type: str, url_of: Callable[[str], str] | None = None) ->
     if project_type == "preference":
         parts.append(_section("Which is better?", _HOW_TO_PREFER))
     parts.append(_section("If you cannot", f"<p>{escape(_ELSE)}</p>"))
-    if url_of is not None:
+    if plate_of is not None:
         parts.append(_section("The dots", f"<p>{escape(_PLATE_ANSWER)}</p>"))
     return "<br/>".join(parts)
 
@@ -71,8 +84,18 @@ _ELSE = (
 )
 
 
-def _before(url_of: Callable[[str], str] | None) -> str:
-    text = f"<p>{escape(CONSENT)}</p><br/><p>{escape(EYES)}</p>"
+_ADMISSION = (
+    "<p>A few questions come first: whether you take part, and how well you see what is on your screen. It takes two "
+    "minutes. There may also be some images to try. When all of this was read, you get the images that are yours: look "
+    "again later. You may change your answers until then. Skip means that you do not agree.</p>"
+)
+
+
+def _before(url_of: Callable[[str], str] | None, consent: str, is_asked: bool, checks_vision: bool) -> str:
+    words = consent if is_asked else f"{consent} {SILENT_CONSENT}"
+    text = f"<p>{'<br/>'.join(map(escape, words.splitlines()))}</p><br/><p>{escape(EYES)}</p>"
+    if checks_vision:
+        return text
     if url_of is None:
         return f"{text}<p>{escape(COLOURS)}</p>"
     return f"{text}<p>{_picture(url_of, PLATE, 'coloured dots')}</p><p>{escape(_PLATE_QUESTION)}</p>"

@@ -3,35 +3,37 @@
 ```
 annotation/raw/import-DIGEST.json       each export, as it came, but for people who were erased
 annotation/raw/import-SCREEN/….parquet  what all exports of one kind of screen say together
-annotation/erased.json                  pseudonyms of people whose answers no export may bring back
 ```
 """
 
 import hashlib
-import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from annotation import interface
 from annotation.answers import author_of
-from annotation.collect import known_of, merge, pulled_folders, raw_folder, store
-from annotation.export_file import read_export
+from annotation.campaign import read_assignments
+from annotation.collect import known_of, merge, pulled_folders, raw_folder
+from annotation.erased import erased, of_account
+from annotation.export_file import annotations_of, answers_of, item_in, read_export, write_without
+from annotation.handed_out import HandedOut
 from annotation.harvest import Harvest, Known
+from annotation.harvest_files import harvest_files
 from annotation.pseudonyms import Pseudonyms
 from annotation.worklist import EDIT
 from editfhf.errors import BadInput, JobFailed
 from editfhf.files import whole_file
-from editfhf.schema import DIMENSIONS, Assignment, stable_id
+from editfhf.schema import DIMENSIONS, Assignment, stable_id, to_table
 from editfhf.workspace import Workspace
 
 NUMBER = 0  # of the project, in `refused_answers`
-ERASED = "erased.json"
-# What a task of an export says of people beside their answers: not needed, and not kept of a file with erased people.
-ABOUT_PEOPLE = ("drafts", "updated_by", "comment_authors", "predictions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def import_export(workspace: Workspace, path: Path) -> ImportCounts:
 
     Raises:
         BadInput: no file, or no export; then nothing was changed.
+        JobFailed: none of its answers could be taken; they are in `refused_answers`, each with its reason.
     """
     path = path.expanduser()
     if not path.is_file():
@@ -73,12 +76,19 @@ def import_export(workspace: Workspace, path: Path) -> ImportCounts:
         raise BadInput(f"{path} is no JSON export of Label Studio.", mend="Export as JSON, not as JSON-MIN.") from error
     with workspace.lock("annotate"):
         copy = raw_folder(workspace) / f"import-{_digest(path)}.json"
-        names = _pseudonyms(workspace, export.users)
-        gone = {user for user, name in names.items() if name in erased(workspace)}
+        gone = _gone_in(workspace, export)
         if not copy.is_file():  # one that is there may lack people who were erased
-            _copy(path, copy, gone)
-        rows = read_imports(workspace)
-    left_out = sum(n for user, n in export.users.items() if user in gone)
+            _copy(path, copy, *gone)
+        rows, readings = _read_all(workspace)
+    reading = readings[copy]
+    if reading.refused and not reading.taken:
+        (reason, _), *_ = reading.refused.most_common(1)
+        raise JobFailed(
+            f"None of the {reading.refused.total()} answers in {path} could be taken (most often: {reason}); they are "
+            f"in {workspace.table_path('refused_answers')}.",
+            mend=f"`editfhf annotate refused -w {workspace.root}` lists the reasons.",
+        )
+    left_out = answers_of(path, *gone)
     return ImportCounts(
         export.screen, rows["ratings"], rows["regions"], rows["answers"], rows["refused_answers"], left_out
     )
@@ -86,6 +96,19 @@ def import_export(workspace: Workspace, path: Path) -> ImportCounts:
 
 def read_imports(workspace: Workspace) -> dict[str, int]:
     """Make the tables those of all exports together, and of what was pulled. Returns how many rows each has."""
+    return _read_all(workspace)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Of one export: how many answers were taken, and of those that were not how many for each reason."""
+
+    taken: int
+    refused: Counter[str]
+
+
+def _read_all(workspace: Workspace) -> tuple[dict[str, int], dict[Path, _Reading]]:
+    """`read_imports`, and what came of each export beside those that are newer."""
     copies = sorted(raw_folder(workspace).glob("import-*.json"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     exports = {copy: _Export.read(copy) for copy in copies}
     last: dict[str, tuple[str, int]] = {}
@@ -96,20 +119,26 @@ def read_imports(workspace: Workspace) -> dict[str, int]:
     def counts(key: str | None, export: _Export, place: int) -> bool:
         return key is None or last[key] == (export.changed[key], place)
 
-    readers: dict[str, Harvest] = {}
     users = {user for export in exports.values() for user in export.users}
     known = known_of(workspace, {user: address_of(user) for user in users})
-    for place, (copy, export) in reversed(list(enumerate(exports.items()))):
-        reader = readers.setdefault(export.screen, Harvest(NUMBER, _with_edits(known, export.screen)))
-        for task in read_export(copy):
-            kept = [one for one in _annotations(task) if counts(_key(task, one), export, place)]
-            reader.add({**task, "annotations": kept})
-    for screen, reader in readers.items():
-        store(reader, raw_folder(workspace) / f"import-{screen}")
+    screens = {export.screen for export in exports.values()}
+    readings: dict[Path, _Reading] = {}
+    for screen in sorted(screens):
+        with harvest_files(raw_folder(workspace) / f"import-{screen}") as put:
+            reader = Harvest(NUMBER, _with_edits(workspace, known, screen), put, screen)
+            for place, (copy, export) in reversed(list(enumerate(exports.items()))):
+                if export.screen != screen:
+                    continue
+                before = _Reading(reader.taken, reader.refused.copy())
+                for task in read_export(copy):
+                    kept = [one for one in annotations_of(task) if counts(_key(task, one), export, place)]
+                    reader.add({**task, "annotations": kept})
+                readings[copy] = _Reading(reader.taken - before.taken, reader.refused - before.refused)
+            reader.finish()
     for folder in raw_folder(workspace).glob("import-*"):
-        if folder.is_dir() and folder.name.removeprefix("import-") not in readers:
+        if folder.is_dir() and folder.name.removeprefix("import-") not in screens:
             shutil.rmtree(folder)
-    return merge(workspace, pulled_folders(workspace))
+    return merge(workspace, pulled_folders(workspace)), readings
 
 
 def imported_people(workspace: Workspace) -> dict[str, int]:
@@ -119,30 +148,34 @@ def imported_people(workspace: Workspace) -> dict[str, int]:
     return {name: user for user, name in _pseudonyms(workspace, users).items()}
 
 
-def forget_imported(workspace: Workspace, user: int) -> None:
-    """Remove a person from every export, and let none bring the answers back. The tables follow: `read_imports`."""
-    names = sorted(erased(workspace) | set(_pseudonyms(workspace, {user: 0}).values()))
-    with whole_file(workspace.annotation_dir / ERASED, mode=0o600) as temporary:
-        temporary.write_text(json.dumps(names), encoding="utf-8")
-    for copy in sorted(raw_folder(workspace).glob("import-*.json")):
-        if user in _Export.read(copy).users:
+def forget_in_imports(workspace: Workspace) -> None:
+    """Remove those who were erased from every export that was imported, and from the tables."""
+    copies = sorted(raw_folder(workspace).glob("import-*.json"))
+    for copy in copies:
+        users, items = _gone_in(workspace, _Export.read(copy))
+        if users or items:
             when = copy.stat()
-            _copy(copy, copy, {user}, (when.st_atime_ns, when.st_mtime_ns))
+            _copy(copy, copy, users, items, (when.st_atime_ns, when.st_mtime_ns))
+    if copies:
+        read_imports(workspace)
+    else:
+        merge(workspace, pulled_folders(workspace))
 
 
-def erased(workspace: Workspace) -> set[str]:
-    """Pseudonyms of those whose answers no export may bring back.
+def _gone_in(workspace: Workspace, export: "_Export") -> tuple[Set[int], Set[str]]:
+    """Users of an export who were erased, and items in it that were theirs.
 
-    Raises:
-        BadInput: the file is damaged.
+    In an export of this campaign's own server people have the numbers that they have there.
     """
-    path = workspace.annotation_dir / ERASED
-    if not path.is_file():
-        return set()
-    try:
-        return set(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise BadInput(f"{path} is damaged.", mend="Restore it, or an import brings erased people back.") from error
+    gone = erased(workspace)
+    if not gone:
+        return set(), set()
+    names = _pseudonyms(workspace, export.users)
+    is_own = bool(export.items & ({row.item_id for row in read_assignments(workspace)} | gone))
+    users = {user for user, name in names.items() if name in gone}
+    if is_own:
+        users |= {user for user in export.users if of_account(workspace, user) in gone}
+    return users, export.items & gone
 
 
 def address_of(user: int) -> str:
@@ -158,11 +191,13 @@ class _Export:
         screen: on which the answers were given.
         users: who gave how many.
         changed: when each answer was changed last, by what makes it that answer.
+        items: that the tasks name.
     """
 
     screen: str
     users: Mapping[int, int]
     changed: Mapping[str, str]
+    items: Set[str]
 
     @classmethod
     def read(cls, path: Path) -> "_Export":
@@ -170,8 +205,10 @@ class _Export:
         controls: set[str] = set()
         users: dict[int, int] = {}
         changed: dict[str, str] = {}
+        named: set[str] = set()
         for task in read_export(path):
-            for annotation in _annotations(task):
+            named.add(item_in(task.get("data")))
+            for annotation in annotations_of(task):
                 author = author_of(annotation)
                 if author is not None:
                     users[author] = users.get(author, 0) + 1
@@ -180,7 +217,7 @@ class _Export:
                 result = annotation.get("result") if isinstance(annotation, dict) else None
                 items = result if isinstance(result, list) else []
                 controls |= {str(item.get("from_name")) for item in items if isinstance(item, dict)}
-        return cls(_screen_of(controls), users, changed)
+        return cls(_screen_of(controls), users, changed, named - {""})
 
 
 def _screen_of(controls: set[str]) -> str:
@@ -194,11 +231,6 @@ def _screen_of(controls: set[str]) -> str:
     return "together" if marked else "ratings"
 
 
-def _annotations(task: Mapping[str, Any]) -> list[Any]:
-    annotations = task.get("annotations")
-    return annotations if isinstance(annotations, list) else []
-
-
 def _key(task: Mapping[str, Any], annotation: Any) -> str | None:
     """The same for one answer in whatever export: its number, and what tells it from those of other servers."""
     if not isinstance(annotation, dict) or not isinstance(annotation.get("id"), int):
@@ -210,10 +242,10 @@ def _key(task: Mapping[str, Any], annotation: Any) -> str | None:
     return stable_id(*(ascii(part) for part in parts))
 
 
-def _with_edits(known: Known, project_type: str) -> Known:
+def _with_edits(workspace: Workspace, known: Known, project_type: str) -> Known:
     """Edits by their own ids, too: what a task of another campaign names."""
-    edits = {edit: Assignment(edit, "", project_type, edit, EDIT, 0) for edit in known.edits}
-    return replace(known, items={**edits, **known.items})
+    edits = to_table("assignments", [Assignment(edit, "", project_type, edit, EDIT, 0) for edit in known.edits])
+    return replace(known, items=HandedOut(pa.concat_tables([edits, workspace.read_table("assignments")])))
 
 
 def _pseudonyms(workspace: Workspace, users: Mapping[int, int]) -> dict[int, str]:
@@ -221,25 +253,15 @@ def _pseudonyms(workspace: Workspace, users: Mapping[int, int]) -> dict[int, str
     return {user: pseudonyms.of_email(address_of(user)) for user in users}
 
 
-def _copy(path: Path, copy: Path, without: set[int], times: tuple[int, int] | None = None) -> None:
-    """An export without the answers of some people; byte for byte where none of them is in it."""
+def _copy(path: Path, copy: Path, users: Set[int], items: Set[str], times: tuple[int, int] | None = None) -> None:
+    """An export without the answers of some people and to some items; byte for byte where nothing of these is in it."""
     with whole_file(copy, mode=0o600) as temporary:
-        if not without:
+        if not users and not items:
             shutil.copyfile(path, temporary)
         else:
-            with temporary.open("w", encoding="utf-8") as file:
-                file.write("[")
-                for number, task in enumerate(_without(path, without)):
-                    file.write(("," if number else "") + json.dumps(task))
-                file.write("]")
+            write_without(path, temporary, users, items)
     if times:
         os.utime(copy, ns=times)
-
-
-def _without(path: Path, users: set[int]) -> Iterator[dict[str, Any]]:
-    for task in read_export(path):
-        rest = {name: value for name, value in task.items() if name not in ABOUT_PEOPLE}
-        yield rest | {"annotations": [one for one in _annotations(task) if author_of(one) not in users]}
 
 
 def _digest(path: Path) -> str:

@@ -53,6 +53,28 @@ FIRST, SECOND = "first", "second"
 PREFERENCES = {FIRST: "Left is better", "tie": "Both alike", SECOND: "Right is better"}
 
 
+def shown_of(control: str) -> str:
+    """The name of what a plate's question is about."""
+    return f"{control}_shown"
+
+
 def reason_of(control: str) -> str:
     """The name of the text field for the reason of a placeless flaw."""
     return f"{control}_reason"
+
+
+# Before the first session: alias → what an annotator reads.
+CONSENT, CONSENT_TEXT = "consent", "consent_text"
+AGREES, DECLINES = "agrees", "declines"
+CONSENTS = {AGREES: "I agree", DECLINES: "I do not agree"}
+CANNOT_TELL = "cannot_tell"
+SIDES = {"up": "Up", "right": "Right", "down": "Down", "left": "Left"}  # to which a ring is open
+FIGURES = ("2", "3", "4", "5", "7", "9")  # not 1, 6 and 8: in dots too like a 7, a 5 and a 3 or 9
+ACUITY_CONTROLS = tuple(f"acuity_{n}" for n in range(1, 5))
+COLOUR_CONTROLS = tuple(f"colour_{n}" for n in range(1, 7))
+PLATE_CONTROLS = (*ACUITY_CONTROLS, *COLOUR_CONTROLS)
+_SEES_NOTHING = {CANNOT_TELL: "I cannot tell"}
+PLATE_ANSWERS: dict[str, dict[str, str]] = {
+    **dict.fromkeys(ACUITY_CONTROLS, SIDES | _SEES_NOTHING),
+    **{control: {one: one for one in FIGURES} | _SEES_NOTHING for control in COLOUR_CONTROLS},
+}

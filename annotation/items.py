@@ -1,5 +1,6 @@
 """The items of an answer as Label Studio writes them: what a person, a simulated one or a model put on the screen."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from annotation import interface
@@ -82,6 +83,16 @@ def placeless_control(kind: str, extent: str) -> str:
         if (of_kind, of_extent) == (kind, extent):
             return control
     return f"whole_{kind}"
+
+
+def admission_items(said: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What was answered at the entrance: control → what was chosen."""
+    items = []
+    for control, answer in said.items():
+        item = choice_item(control, control, [answer])
+        on = interface.CONSENT_TEXT if control == interface.CONSENT else interface.shown_of(control)
+        items.append(item | {"to_name": on})
+    return items
 
 
 def _text_item(item_id: str, control: str, text: str, origin: Origin) -> dict[str, Any]:

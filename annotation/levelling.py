@@ -49,6 +49,7 @@ class Shares:
         did: thing → people who did it and do not do it again.
         order: person → what was kept, in its order; what else this person has comes last, and goes first.
         balances: of what was done and is to be done, with this.
+        better_not: thing → people to whom it is handed on last.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class Shares:
         holders: Mapping[str, Collection[int]],
         order: Sequence[Sequence[str]],
         balances: Sequence[Balance],
+        better_not: Mapping[str, Collection[int]] = {},
     ) -> None:
         self.has: list[set[str]] = [set() for _ in order]
         self._over: list[set[str]] = [set() for _ in order]  # what a person does not take: done, or there already
         self._place = [{thing: place for place, thing in enumerate(own)} for own in order]
         self._balances = balances
+        self._better_not = better_not
         self._column = {thing: number for number, thing in enumerate(did)}
         for thing, those in did.items():
             for person in holders[thing]:
@@ -105,20 +108,21 @@ class Shares:
         """Hand on at most so many things; returns how many.
 
         Of the models and tasks of which the giver has most and the taker least; what is new to the giver first, then
-        what was kept, from its end.
+        what was kept, from its end; last what the taker had better not see.
         """
         place = self._place[giver]
         last = len(self._column)
         free = sorted(self.has[giver] - self._over[taker], key=lambda one: (-place.get(one, last), one))
-        kept = np.array([float(last) if one in place else 0.0 for one in free])
+        base = np.array([float(last) if one in place else 0.0 for one in free])
+        base += 2 * last * np.array([float(taker in self._better_not.get(one, ())) for one in free])
         rows = [(balance, balance.rows(free)) for balance in self._balances]
         number = min(number, len(free))
         for _ in range(number):
-            cost = kept.copy()
+            cost = base.copy()
             for balance, row in rows:
                 cost += balance.of_person(row, taker) - balance.of_person(row, giver)
             best = int(np.argmin(cost))
-            kept[best] = np.inf
+            base[best] = np.inf
             thing = free[best]
             for own in (self.has, self._over):
                 own[giver].remove(thing)

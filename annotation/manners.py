@@ -17,9 +17,12 @@ MANNERS: dict[str, str] = {
     "random": "careless: grades at random and draws anywhere, without looking",
     "straight_lining": "careless: the same grade for nearly everything, and hardly a region",
     "too_fast": "careless: answers within a second or two, mostly without looking",
+    "half_careless": "at the usual pace, but looks at half of the images only and overlooks half of the flaws",
+    "tiring": "begins as an honest person does, and looks less and less",
     "lazy": "rates honestly, but overlooks most regions and gives no reason worth reading",
     "hostile": "sees well and says the opposite",
     "dissenting": "honest, with another taste: a large part of each opinion is its own, and the same when asked again",
+    "upside_down": "honest, but reads the scale of one dimension the wrong way round",
     "pasting": "honest, but pastes reasons from a language model: long, general, all of one build",
 }
 CARELESS = ("random", "straight_lining", "too_fast")
@@ -116,6 +119,18 @@ def _too_fast(rng: np.random.Generator) -> Traits:
     }  # fmt: skip
 
 
+def _half_careless(rng: np.random.Generator) -> Traits:
+    return {"attention": float(rng.uniform(0.4, 0.7)), "miss_rate": 0.5}
+
+
+def _tiring(rng: np.random.Generator) -> Traits:
+    return {"stamina": float(rng.uniform(25, 60))}
+
+
+def _upside_down(rng: np.random.Generator) -> Traits:
+    return {"upside_down": str(rng.choice(DIMENSIONS))}
+
+
 def _lazy(rng: np.random.Generator) -> Traits:
     return {"miss_rate": float(rng.uniform(0.65, 0.9)), "spurious_rate": 0.02, "wording": "none", "pace": 0.6}
 
@@ -134,8 +149,11 @@ _TRAITS: dict[str, Callable[[np.random.Generator], Traits]] = {
     "random": _random,
     "straight_lining": _straight_lining,
     "too_fast": _too_fast,
+    "half_careless": _half_careless,
+    "tiring": _tiring,
     "lazy": _lazy,
     "hostile": _hostile,
     "dissenting": _dissenting,
+    "upside_down": _upside_down,
     "pasting": lambda _: {"wording": "pasted"},
 }

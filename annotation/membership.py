@@ -1,23 +1,28 @@
 """People set aside, taken back, or forgotten: what that does to their answers, and to whose turn it is."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from annotation.admission import admit
+from annotation.backup import earlier_copies
 from annotation.campaign import PushCounts, edits_to_show, push_locked, read_assignments
 from annotation.client import Client
-from annotation.collect import forget_project, merge, pulled_folders, raw_folder
+from annotation.collect import forget_in_export, forget_project, merge, pulled_folders, read_again
+from annotation.erased import erased, note_erased, of_account
 from annotation.harvest import HARVESTED
-from annotation.import_file import forget_imported, imported_people, read_imports
+from annotation.import_file import address_of, forget_in_imports, imported_people
 from annotation.marks import mark_file, marks_there
-from annotation.projects import EVERYBODY, Projects
+from annotation.plate_files import remove_plates
+from annotation.projects import Projects
 from annotation.pseudonyms import Pseudonyms
 from annotation.published import PublishedImages
 from annotation.roster import Member, Roster
-from editfhf.errors import BadInput
+from editfhf.errors import BadInput, JobFailed
 from editfhf.files import whole_file
 from editfhf.workspace import Workspace
 
@@ -32,12 +37,14 @@ class Erased:
         rows: table → how many rows of this person's.
         projects: on the server, with all answers in them.
         edits: that lost an answer: scores, consensus and every dataset built of them change.
+        account: the person's number on the server, where the account stays; None: there is none.
     """
 
     annotator: str
     rows: dict[str, int]
     projects: list[int]
     edits: int
+    account: int | None = None
 
     def as_row(self) -> dict[str, Any]:
         return {"annotator": self.annotator, **self.rows, "projects": self.projects, "edits": self.edits}
@@ -52,18 +59,22 @@ def suspend(workspace: Workspace, client: Client, name: str, undo: bool = False)
     Raises:
         BadInput: nobody is called so, the person to be taken back is not suspended, or too few people are left; then
             nothing was changed.
+        JobFailed: the server died. The person is set aside (taken back) in the tables all the same; `suspend` again,
+            or `push`, hands out what is left to hand out.
     """
     edits = edits_to_show(workspace)
     with workspace.lock("annotate"):
         roster = Roster(workspace)
-        before = roster.find(name).state
-        if undo and before != "suspended":
-            raise BadInput(f"{name} is not suspended ({before}).", mend="`editfhf annotate people` shows who is.")
-        roster.set_state(name, "active" if undo else "suspended")
+        before, dealt = roster.find(name), read_assignments(workspace)
+        changed = roster.take_back(name) if undo else roster.set_state(name, "suspended")
+        # The flags first: they need no server, and whatever becomes of the push, the tables say what was decided.
+        merge(workspace, pulled_folders(workspace))
         try:
             counts = push_locked(workspace, client, edits)
-        except BaseException:
-            roster.set_state(name, before)
+        except BadInput:
+            if changed != before and read_assignments(workspace) == dealt:  # nothing was handed out anew
+                roster.put_back(before)
+                merge(workspace, pulled_folders(workspace))
             raise
         merge(workspace, pulled_folders(workspace))
     return counts
@@ -81,21 +92,66 @@ def erase(workspace: Workspace, client: Client, name: str) -> Erased:
     """
     with workspace.lock("annotate"):
         roster = Roster(workspace)
-        member = _guest(workspace, client, name) or roster.find(name)
+        member = _find(workspace, client, name)
         annotator = roster.pseudonym(member)
-        # The server first: a pull after a kill must not bring back what is gone here.
-        removed = _erase_on_server(workspace, client, member.number, member.email)
-        rows, edits = _erase_pulled(workspace, annotator)
+        users = client.users()
+        account = next((user for user, address in users.items() if address.lower() == member.email), None)
+        rows = read_assignments(workspace)
+        # First of all: whatever is killed from here on, no pull brings anything back. Then the server.
+        own = [row.item_id for row in rows if row.annotator == annotator]
+        note_erased(workspace, annotator, *own, *([] if account is None else [of_account(workspace, account)]))
+        removed = _erase_on_server(workspace, client, member.number, account, member.email)
+        n_rows, edits = _erase_pulled(workspace, annotator, {} if account is None else {account: member.email})
         for project in removed:
             forget_project(workspace, project)
-        assignments = [row for row in read_assignments(workspace) if row.annotator != annotator]
-        workspace.write_table("assignments", assignments)
-        merge(workspace, pulled_folders(workspace))
+        workspace.write_table("assignments", [row for row in rows if row.annotator != annotator])
+        forget_in_imports(workspace)  # the tables follow
         _remove_marks(workspace)
+        remove_plates(workspace, annotator)
         if member.number != GUEST:
-            roster.remove(name)
+            roster.remove(str(member.number))
         admit(workspace, client)  # the wall's file names people, too
-    return Erased(annotator, rows, removed, len(edits))
+    return Erased(annotator, n_rows, removed, len(edits), account)
+
+
+def who_is(workspace: Workspace, name: str, connect: Callable[[], Client]) -> str:
+    """Whom `erase` would remove: address and pseudonym; to be asked about before that is done.
+
+    Args:
+        connect: to the server, asked only for whoever is not among the people of the campaign.
+
+    Raises:
+        BadInput: nobody is called so.
+    """
+    imported = _imported(workspace, name)
+    if imported is not None:
+        pseudonym, user = imported
+        return f"{address_of(user)} (pseudonym {pseudonym})"
+    roster = Roster(workspace)
+    called = roster.called(name)
+    member = called[0] if len(called) == 1 else _find(workspace, connect(), name)
+    number = "" if member.number == GUEST else f"number {member.number}, "
+    return f"{member.email} ({number}pseudonym {roster.pseudonym(member)})"
+
+
+def still_held(workspace: Workspace, gone: Erased) -> list[str]:
+    """What is to be done after `erase`, by hand: each a sentence for the user."""
+    notes = [
+        "Now `editfhf annotate push`: it withdraws what showed the person's regions, and hands the edits out again. "
+        "Then `editfhf analyze`, and build and publish again: datasets that were built before still hold the answers.",
+    ]
+    if copies := earlier_copies(workspace):
+        names = ", ".join(path.relative_to(workspace.root).as_posix() for path in copies)
+        notes.append(
+            f"Copies of the server from before still hold the person: {names}. Remove them, and make a new one "
+            "(`editfhf annotate serve --backup FILE`); so with back-ups elsewhere. No pull takes the answers from them."
+        )
+    if gone.account is not None:
+        notes.append(
+            f"The account on the server stays, with its address: its administrator removes it (DELETE /api/users/"
+            f"{gone.account}), unless other campaigns there need it."
+        )
+    return notes
 
 
 def erase_imported(workspace: Workspace, name: str) -> Erased | None:
@@ -109,14 +165,28 @@ def erase_imported(workspace: Workspace, name: str) -> Erased | None:
         What was removed; None where nobody in the exports is called so.
     """
     with workspace.lock("annotate"):
-        people, pseudonyms = imported_people(workspace), Pseudonyms.of(workspace)
-        found = [one for one in people if _is_called(name, one, pseudonyms.of_email(name))]
-        if len(found) != 1:
+        imported = _imported(workspace, name)
+        if imported is None:
             return None
-        rows, edits = _erase_pulled(workspace, found[0])
-        forget_imported(workspace, people[found[0]])
-        read_imports(workspace)
-    return Erased(found[0], rows, [], len(edits))
+        annotator, _ = imported
+        note_erased(workspace, annotator)
+        rows, edits = _erase_pulled(workspace, annotator, {})
+        forget_in_imports(workspace)
+    return Erased(annotator, rows, [], len(edits))
+
+
+def _imported(workspace: Workspace, name: str) -> tuple[str, int] | None:
+    """Pseudonym and number of somebody in the exports that came as files; None where nobody, or several, are it."""
+    people, pseudonyms = imported_people(workspace), Pseudonyms.of(workspace)
+    found = [one for one in people if _is_called(name, one, pseudonyms.of_email(name))]
+    return (found[0], people[found[0]]) if len(found) == 1 else None
+
+
+def _find(workspace: Workspace, client: Client, name: str) -> Member:
+    roster = Roster(workspace)
+    if not roster.called(name) and (guest := _guest(workspace, client, name)):
+        return guest
+    return roster.find(name)
 
 
 def _guest(workspace: Workspace, client: Client, name: str) -> Member | None:
@@ -133,8 +203,12 @@ def _is_called(name: str, pseudonym: str, of_name: str) -> bool:
     return pseudonym == of_name or (len(name.strip()) >= 6 and pseudonym.startswith(name.strip().lower()))
 
 
-def _erase_pulled(workspace: Workspace, annotator: str) -> tuple[dict[str, int], set[str]]:
-    """Remove a person from what was pulled; returns how many rows of each table that were, and of which edits."""
+def _erase_pulled(workspace: Workspace, annotator: str, account: Mapping[int, str]) -> tuple[dict[str, int], set[str]]:
+    """Remove a person from what was pulled; returns how many rows of each table that were, and of which edits.
+
+    Args:
+        account: the person's number on the server → e-mail; empty: not known.
+    """
     rows: dict[str, int] = {}
     edits: set[str] = set()
     for folder in pulled_folders(workspace):
@@ -152,9 +226,23 @@ def _erase_pulled(workspace: Workspace, annotator: str) -> tuple[dict[str, int],
                     edits |= set(own["edit_id"].to_pylist())
                 with whole_file(path) as temporary:
                     pq.write_table(content.filter(pc.not_equal(content["annotator"], annotator)), temporary)
-        if is_in and not folder.name.startswith("import-"):  # of exports that came as files see `forget_imported`
-            folder.with_suffix(".json").unlink(missing_ok=True)  # as it came, with this person in it
+        if not folder.name.startswith("import-"):  # of exports that came as files see `forget_in_imports`
+            _erase_raw(workspace, folder, is_in, account)
     return rows, edits
+
+
+def _erase_raw(workspace: Workspace, folder: Path, is_in: bool, account: Mapping[int, str]) -> None:
+    """Remove a person from the server's own export, also of a project that is on no server any more."""
+    raw = folder.with_suffix(".json")
+    try:
+        if raw.is_file() and account:
+            is_in |= forget_in_export(raw, account, erased(workspace)) > 0
+        elif is_in:  # which of the people in it the person is cannot be told
+            raw.unlink(missing_ok=True)
+    except JobFailed:  # damaged: who is in it cannot be told either
+        raw.unlink()
+    if is_in:  # a restored server may look as it did at the last pull
+        read_again(workspace, int(folder.name.removeprefix("project-")))
 
 
 def _remove_marks(workspace: Workspace) -> None:
@@ -170,22 +258,20 @@ def _remove_marks(workspace: Workspace) -> None:
             path.unlink()
 
 
-def _erase_on_server(workspace: Workspace, client: Client, number: int, email: str) -> list[int]:
-    """Delete the person's own projects, and what the person answered in shared ones."""
-    users = {address.lower(): user for user, address in client.users().items()}
-    user = users.get(email)
+def _erase_on_server(workspace: Workspace, client: Client, number: int, account: int | None, email: str) -> list[int]:
+    """Delete the person's own projects, and what the person answered in others: shared ones, those of nobody any more,
+    those of other people (which counts for nothing, and is kept among what was refused)."""
     removed = []
     for place, project in Projects(workspace, client).known.items():
         if place.number == number:
             client.delete_project(project)
             removed.append(project)
-            continue
-        if place.number != EVERYBODY or user is None:
-            continue
-        # As it came, with this person in it.
-        (raw_folder(workspace) / f"project-{project}.json").unlink(missing_ok=True)
-        for task in client.tasks(project):
-            for annotation in client.annotations(task.id) if task.answers else ():
-                if annotation.get("completed_by") == user:
-                    client.delete_annotation(annotation["id"])
+        elif account is not None:
+            for task in client.tasks_answered_by(project, account):
+                for annotation in client.annotations(task):
+                    if annotation.get("completed_by") == account:
+                        client.delete_annotation(annotation["id"])
+            for draft in client.drafts(project):
+                if draft.email == email:
+                    client.delete_draft(draft.id)
     return sorted(removed)

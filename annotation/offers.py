@@ -1,8 +1,9 @@
 """What there is to hand out on each kind of screen: edits, regions that a single person saw, or pairs of images."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 
 from annotation.lone_regions import lone_regions
 from annotation.order import Thing
-from annotation.pair_folders import pairs_in_folders
+from annotation.pair_folders import damaged_folders, pairs_in_folders, readable_pairs
 from annotation.pairs import Pair, choose_pairs, pairs_of_models
 from annotation.roster import Roster
 from annotation.worklist import things_of
@@ -38,14 +39,14 @@ class Offers:
     """What a workspace has to show; tables and folders are read when they are asked for.
 
     Args:
-        edits: those whose images are there.
+        edits: those whose images are there; of these, those whose photos are known are shown.
     """
 
     def __init__(self, workspace: Workspace, edits: Sequence[Edit]) -> None:
         self._workspace = workspace
-        self.edits = edits
         sources = workspace.sources()
         self.photo_of = {source.source_id: source.root_id for source in sources}
+        self.edits = [edit for edit in edits if edit.source_id in self.photo_of]
         self._files = {source.source_id: source.file for source in sources}
 
     def of(self, project_type: str, handed_out: Iterable[str], people_are_named: bool) -> Offer:
@@ -76,11 +77,15 @@ class Offers:
     @cached_property
     def all_pairs(self) -> dict[str, Pair]:
         """Every pair that could be asked about, or was, by its id."""
-        return {pair.pair_id: pair for pair in (*self._of_models, *self._in_folders)}
+        of_models = pairs_of_models(self.edits, self._files, self.photo_of, every=True)
+        return {pair.pair_id: pair for pair in (*of_models, *self._in_folders)}
 
     @cached_property
     def _of_models(self) -> list[Pair]:
-        return pairs_of_models(self.edits, self._files, self.photo_of)
+        rows = self._workspace.read_table("assignments")
+        of_pairs = rows.filter(pc.equal(rows["project_type"], "preference"))
+        handed_out = set(of_pairs["edit_id"].to_pylist())
+        return list(pairs_of_models(self.edits, self._files, self.photo_of, handed_out))
 
     @cached_property
     def _in_folders(self) -> list[Pair]:
@@ -128,3 +133,16 @@ class Offers:
                 "(or preference_pairs is 0), and no folder of pairs was given with --pairs."
             )
         return Offer(things)
+
+
+def pairs_shown(workspace: Workspace, wanted: Collection[str]) -> tuple[dict[str, Pair], list[str]]:
+    """The pairs with these ids: what answers are checked against, whatever became of the photos and files since.
+
+    Returns:
+        Pairs by their ids; of each folder of pairs that cannot be read, why.
+    """
+    files = {source.source_id: source.file for source in workspace.sources()}
+    of_models = pairs_of_models(workspace.edits(), files, {}, every=True)
+    in_folders = readable_pairs(workspace)
+    found = {pair.pair_id: pair for pair in chain(of_models, in_folders) if pair.pair_id in wanted}
+    return found, list(damaged_folders(workspace).values())

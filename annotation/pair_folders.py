@@ -66,27 +66,50 @@ def pairs_in_folders(workspace: Workspace, edits: Mapping[str, Edit], photo_of: 
     Raises:
         BadInput: a folder was damaged since.
     """
-    found: list[Pair] = []
+    return [pair for folder in _folders(workspace) for pair in _pairs_in(workspace, folder, edits, photo_of)]
+
+
+def readable_pairs(workspace: Workspace) -> list[Pair]:
+    """Those of the folders that can be read; without the photo that each is of, which takes reading it."""
+    damaged = damaged_folders(workspace)
+    folders = [folder for folder in _folders(workspace) if folder not in damaged]
+    return [pair for folder in folders for pair in _pairs_in(workspace, folder, {}, None)]
+
+
+def damaged_folders(workspace: Workspace) -> dict[Path, str]:
+    """The folders that cannot be read, each with one sentence that says why."""
+    damaged = {}
     for folder in _folders(workspace):
-        key = read_key(folder / KEY_FILE)
-        rows = _rows(folder / HAND_OUT, key)
-        found += [
-            _pair(workspace, folder, one, rows[one.pair], key, edits.get(one.edit_id), photo_of)
-            for one in key.edits
-            if one.pair
-        ]
-    return found
+        try:
+            _rows(folder / HAND_OUT, read_key(folder / KEY_FILE))
+        except BadInput as error:
+            damaged[folder] = error.what
+    return damaged
+
+
+def _pairs_in(
+    workspace: Workspace, folder: Path, edits: Mapping[str, Edit], photo_of: Mapping[str, str] | None
+) -> list[Pair]:
+    key = read_key(folder / KEY_FILE)
+    rows = _rows(folder / HAND_OUT, key)
+    return [
+        _pair(workspace, folder, one, rows[one.pair], key, edits.get(one.edit_id), photo_of)
+        for one in key.edits
+        if one.pair
+    ]
 
 
 def write_copies(workspace: Workspace, preferences: Iterable[Mapping[str, Any]]) -> None:
     """Write what each person chose beside the keys, in the place of what was written before.
 
     Args:
-        preferences: rows of that table; of who is set aside nothing is written.
+        preferences: rows of that table; of who is set aside nothing is written, and nothing in a damaged folder.
     """
-    if not _folders(workspace):
+    damaged = damaged_folders(workspace)
+    folders = [folder for folder in _folders(workspace) if folder not in damaged]
+    if not folders:
         return
-    pairs = {pair.pair_id: pair for pair in pairs_in_folders(workspace, {}, {})}
+    pairs = {pair.pair_id: pair for pair in readable_pairs(workspace)}
     copies: defaultdict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
     for row in preferences:
         pair = pairs.get(row["pair_id"])
@@ -95,7 +118,7 @@ def write_copies(workspace: Workspace, preferences: Iterable[Mapping[str, Any]])
             side = {"first": other, "second": pair.after, "tie": "tie"}[row["choice"]]
             filled = (pair.name, side, str(row["annotator_kind"]))
             copies[pair.folder, row["annotator"]].append(dict(zip(COPY_COLUMNS, filled, strict=True)))
-    for folder in _folders(workspace):
+    for folder in folders:
         for path in folder.glob(f"{COPY}*.csv"):
             if (folder.name, path.stem.removeprefix(COPY)) not in copies:
                 path.unlink()
@@ -136,7 +159,9 @@ def _rows(hand_out: Path, key: Key) -> dict[str, dict[str, str]]:
 def _require_image(hand_out: Path, file: str) -> None:
     path = (hand_out / file).resolve()
     problem = ""
-    if not file or not path.is_relative_to(hand_out.resolve()):
+    if Path(file).is_absolute():
+        problem = "is not named by its place in that folder"
+    elif not file or not path.is_relative_to(hand_out.resolve()):
         problem = "lies outside of it"
     elif not path.is_file():
         problem = "is not there"
@@ -160,17 +185,19 @@ def _pair(
     row: Mapping[str, str],
     key: Key,
     edit: Edit | None,
-    photo_of: Mapping[str, str],
+    photo_of: Mapping[str, str] | None,
 ) -> Pair:
     before = {"left": "right", "right": "left"}[one.after]
     source, first, second = (
         (folder / HAND_OUT / row[column]).relative_to(workspace.root).as_posix()
         for column in ("source", before, one.after)
     )
-    photo = photo_of.get(edit.source_id, "") if edit else ""
+    photo = ""
+    if photo_of is not None:
+        photo = (photo_of.get(edit.source_id, "") if edit else "") or _digest(workspace.root / source)
     return Pair(
         stable_id("pair", folder.name, one.pair), one.edit_id, "", source, first, second, row["instruction"],
-        photo or _digest(workspace.root / source), ("before", f"after {key.editor}"), edit.task if edit else "",
+        photo, ("before", f"after {key.editor}"), edit.task if edit else "",
         one.before_sha256, one.after_sha256, folder.name, one.pair, one.after,
     )  # fmt: skip
 

@@ -1,9 +1,9 @@
 """Two images of one photo and instruction, between which people choose blindly: which pairs, and on which sides."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any, Literal
 
 from annotation.order import Thing
@@ -45,33 +45,53 @@ class Pair:
         return Thing(self.pair_id, self.photo, " and ".join(self.models), self.task)
 
 
-def pairs_of_models(edits: Sequence[Edit], files: Mapping[str, str], photo_of: Mapping[str, str]) -> list[Pair]:
+def pairs_of_models(
+    edits: Sequence[Edit],
+    files: Mapping[str, str],
+    photo_of: Mapping[str, str],
+    handed_out: Collection[str] = (),
+    every: bool = False,
+) -> Iterator[Pair]:
     """Every pair of two models' edits of one photo and instruction; each model once, with the edit planned first.
+
+    Of two models whose pair is handed out, that of other edits of theirs stays it: an edit that failed at first, and
+    whose repeat stood in for it, may have been made since.
 
     Which is the first of a pair is by lot (a hash), so that `first` favours no model. Edits with the same image are no
     pair: there is nothing to choose.
 
     Args:
-        files: source id → file of the photo; photo_of: source id → the photo that it was made from.
+        files: source id → file of the photo; photo_of: source id → the photo that it was made from. What is not among
+            them is "" in the pair.
+        handed_out: ids of pairs that somebody has, or had.
+        every: with every edit of a model, as may have been handed out while the one planned first had failed.
     """
-    groups: defaultdict[tuple[str, str, str], dict[str, Edit]] = defaultdict(dict)
+    groups: defaultdict[tuple[str, str, str], dict[str, list[Edit]]] = defaultdict(lambda: defaultdict(list))
     for edit in edits:
         if not edit.parent_edit_id:
-            groups[edit.source_id, edit.task, edit.instruction].setdefault(edit.model, edit)
-    found = []
+            groups[edit.source_id, edit.task, edit.instruction][edit.model].append(edit)
     for of_model in groups.values():
-        for one, other in combinations(of_model.values(), 2):
-            if one.image == other.image:
-                continue
-            first, second = sorted((one, other), key=lambda edit: stable_id("side", edit.edit_id))
-            found.append(
-                Pair(
-                    stable_id("pair", first.edit_id, second.edit_id), first.edit_id, second.edit_id,
-                    files[first.source_id], first.image, second.image, first.instruction, photo_of[first.source_id],
-                    tuple(sorted((first.model, second.model))), first.task,
-                )
-            )  # fmt: skip
-    return found
+        for ones, others in combinations(of_model.values(), 2):
+            possible = [_in_order(one, other) for one, other in product(ones, others)]
+            chosen = possible if every else [pair for pair in possible if _pair_id(*pair) in handed_out]
+            for first, second in chosen or possible[:1]:
+                if first.image == second.image:
+                    continue
+                yield Pair(
+                    _pair_id(first, second), first.edit_id, second.edit_id,
+                    files.get(first.source_id, ""), first.image, second.image, first.instruction,
+                    photo_of.get(first.source_id, ""), tuple(sorted((first.model, second.model))), first.task,
+                )  # fmt: skip
+
+
+def _in_order(one: Edit, other: Edit) -> tuple[Edit, Edit]:
+    """The first and the second of a pair."""
+    first, second = sorted((one, other), key=lambda edit: stable_id("side", edit.edit_id))
+    return first, second
+
+
+def _pair_id(first: Edit, second: Edit) -> str:
+    return stable_id("pair", first.edit_id, second.edit_id)
 
 
 def choose_pairs(pairs: Sequence[Pair], number: int, seed: int, kept: Collection[str] = ()) -> list[Pair]:

@@ -1,6 +1,6 @@
 """Simulated annotators: how each of them judges, draws and words what is wrong. Nothing here knows the truth."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,6 +50,8 @@ class Person:
         attention: share of the answers that are given with a look at the image; the others are at random.
         favourite: the grade, as a share of the scale, that is given to a share `devotion` of everything.
         inverted: says the opposite of what it sees.
+        upside_down: the dimension whose scale this person reads the wrong way round; "" for none.
+        stamina: answers of one kind of screen after which half of the attention is gone; infinite: it stays.
         taste: share of an opinion that is this person's own and nobody else's.
         wording: of reasons: `own`, `none` (not worth reading) or `pasted` (from a language model).
     """
@@ -69,6 +71,8 @@ class Person:
     favourite: float | None = None
     devotion: float = 1.0
     inverted: bool = False
+    upside_down: str = ""
+    stamina: float = float("inf")
     taste: float = 0.0
     wording: str = "own"
 
@@ -99,6 +103,13 @@ class Person:
         )
         return replace(honest, manner=manner, **traits_of(manner, rng_of("manner", seed, number, manner)))
 
+    def after(self, answers: int) -> "Person":
+        """This person after so many answers on one kind of screen: the same, or more tired."""
+        left = 0.5 ** (answers / self.stamina)
+        if left == 1:
+            return self
+        return replace(self, attention=self.attention * left, miss_rate=1 - (1 - self.miss_rate) * left)
+
     def rate(self, dimension: str, quality: float, rng: np.random.Generator, scale: tuple[int, int] = SCALE) -> int:
         """A grade for a true quality of 0..100, on a scale from its lowest to its highest whole number."""
         low, high = scale
@@ -114,10 +125,11 @@ class Person:
 
     def _opinion(self, dimension: str, quality: float) -> float:
         """What this person thinks of a quality, 0..100."""
-        if self.inverted:
+        if self.inverted or dimension == self.upside_down:
             return 100 - quality
-        # Of an image without any quality nobody thinks well; else taste decides, the same whenever the same is seen.
-        if self.taste and quality > 0:
+        # Of noise nobody thinks well, and that nothing was touched anybody sees; between them taste decides, the same
+        # whenever the same is seen.
+        if self.taste and 0 < quality < 100:
             own = 100 * rng_of("taste", self.number, dimension, repr(float(quality))).random()
             return (1 - self.taste) * quality + self.taste * own
         return quality
@@ -170,6 +182,17 @@ class Person:
         if abs(ahead) < ALIKE:
             return "tie"
         return "first" if ahead > 0 else "second"
+
+    def read(self, right: str, answers: Sequence[str], rng: np.random.Generator) -> str:
+        """What this person says that a plate shows; `right`: what it does, `answers`: that are offered.
+
+        Everybody who looks sees well: the eyes of simulated people are nobody's subject.
+        """
+        if self.attention < 1 and rng.random() >= self.attention:
+            return str(rng.choice(answers))
+        if self.favourite is not None and rng.random() < self.devotion:
+            return answers[0]
+        return right
 
     def draw(self, outline: list[list[float]], rng: np.random.Generator) -> list[list[float]]:
         """The outline (points in 0..1) as this person would draw it, within the image; at least a triangle."""

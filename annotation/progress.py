@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from annotation.cost import ASSUMED_S, measured_seconds
+from annotation.cost import ASSUMED_S, mean_seconds, measured_seconds
 from annotation.worklist import EDIT
 from editfhf.schema import Assignment
 
@@ -54,7 +54,10 @@ class PersonProgress:
         asked: None where nobody in particular was asked.
         median_s: of this person's answers as last pulled, seconds; None where there are none.
         last_seen: when the last answer that was pulled was given, ISO 8601 in UTC; "" for none.
-        hours_left: at that pace; at that of the others where this person's is not known.
+        hours_left: at the mean of these (see `annotation.cost.mean_seconds`); at that of the others where this person's
+            is not known.
+        drafts: tasks that were begun and not submitted; None where the server was not asked.
+        refused: answers of which nothing could be taken; they are not done.
     """
 
     screen: str
@@ -66,6 +69,8 @@ class PersonProgress:
     median_s: float | None
     last_seen: str
     hours_left: float
+    drafts: int | None = None
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +91,25 @@ def reckon(
     answers: pd.DataFrame,
     people_each: Mapping[str, int],
     now: datetime,
+    drafts: Mapping[tuple[str, str], int] | None = None,
+    refused: Mapping[tuple[str, str], int] | None = None,
 ) -> Progress:
     """How far a campaign is.
 
     Args:
         rows: who was to look at what.
-        given: item id → how many answered it.
+        given: item id → how many answered it; what was refused is no answer.
         people: those who are named, by pseudonym; without any, everybody answers everything.
         answers: that were pulled, checks among them: columns project_type, annotator, annotator_kind, lead_time_s
             (0: not known), submitted_at (ISO 8601 in UTC), screened.
         people_each: how many look at each edit, by kind of screen, in the order of the campaign.
         now: when the answers were pulled.
+        drafts, refused: (kind of screen, person) → how many of each, see `PersonProgress`.
     """
     counted = [row for row in rows if not _is_aside(row, people)]
     pace = _Pace(answers)
     screens = list(dict.fromkeys([*people_each, *(row.project_type for row in rows)]))
-    by_person = _people(rows, given, people, answers, pace)
+    by_person = _people(rows, given, people, answers, pace, drafts, refused or {})
     result = []
     for screen in screens:
         own = [row for row in counted if row.project_type == screen]
@@ -132,10 +140,16 @@ class _Pace:
     def __init__(self, answers: pd.DataFrame) -> None:
         known = answers[answers["lead_time_s"] > 0]
         medians = known.groupby(["project_type", "annotator"])["lead_time_s"].median()
-        self._own: dict[Any, float] = {key: float(value) for key, value in medians.items()}
+        self._medians: dict[Any, float] = {key: float(value) for key, value in medians.items()}
+        self._own: dict[Any, float] = {key: float(value) for key, value in mean_seconds(known).items()}
         self._measured = measured_seconds(answers[~answers["screened"].astype(bool)])
 
+    def median(self, screen: str, person: str) -> float | None:
+        """What is usual of a person."""
+        return self._medians.get((screen, person))
+
     def own(self, screen: str, person: str) -> float | None:
+        """By which a person's time adds up: the mean."""
         return self._own.get((screen, person))
 
     def of_screen(self, screen: str) -> tuple[float, bool]:
@@ -162,6 +176,8 @@ def _people(
     people: Mapping[str, Person],
     answers: pd.DataFrame,
     pace: _Pace,
+    drafts: Mapping[tuple[str, str], int] | None,
+    refused: Mapping[tuple[str, str], int],
 ) -> list[PersonProgress]:
     asked: Counter[tuple[str, str]] = Counter()
     done: Counter[tuple[str, str]] = Counter()
@@ -173,7 +189,7 @@ def _people(
     seen = answers.groupby(["project_type", "annotator"])["submitted_at"].agg(["max", "size"])
     found = {key: (str(last), int(n)) for key, last, n in zip(seen.index, seen["max"], seen["size"], strict=True)}
     result = []
-    for screen, name in sorted({*asked, *found}):
+    for screen, name in sorted({*asked, *found, *(drafts or ()), *refused}):
         person = people.get(name) or Person("not named", kinds.get(name, "human"))
         last, pulled = found.get((screen, name), ("", 0))
         wanted = asked[screen, name] or None
@@ -181,7 +197,12 @@ def _people(
         own = pace.own(screen, name)
         open_items = wanted - n if wanted and person.state in ("active", "paused") else 0
         left = open_items * (own if own is not None else pace.of_screen(screen)[0]) / 3600
-        result.append(PersonProgress(screen, name, person.kind, person.state, n, wanted, own, last, left))
+        usual = pace.median(screen, name)
+        begun = None if drafts is None else drafts.get((screen, name), 0)
+        lost = refused.get((screen, name), 0)
+        result.append(
+            PersonProgress(screen, name, person.kind, person.state, n, wanted, usual, last, left, begun, lost)
+        )
     return result
 
 

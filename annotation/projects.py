@@ -4,7 +4,7 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any, TypeVar
@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import pyarrow.compute as pc
 
 from annotation.client import Client, ServerTask
+from annotation.export_file import item_in
 from annotation.roster import Roster
-from annotation.screens import SCREENS
+from annotation.screens import screen_of
 from editfhf.files import whole_file
 from editfhf.schema import PROJECT_TYPES, canonical_json
 from editfhf.workspace import Workspace
@@ -68,7 +69,7 @@ class Projects:
             guidelines: HTML that people read before they begin.
             folder: of the images that the project may show.
         """
-        screen = SCREENS[place.project_type]
+        screen = screen_of(place.project_type, self._workspace.config.annotation)
         project = self.known.get(place)
         if project is None:
             project = self._client.create_project(self._title_of(place), screen.label_config, overlap, guidelines)
@@ -90,8 +91,13 @@ class Projects:
         return project
 
     def version_at(self, project: int, submitted_at: str) -> str:
-        """Which screen an answer was given on; "" where it is not known."""
-        known = [one.version for one in self.screens.get(project, []) if one.since <= submitted_at]
+        """Which screen (`Screen.version`) a project had when an answer was given; "" where it is not known.
+
+        Args:
+            submitted_at: ISO 8601 with its zone.
+        """
+        when = datetime.fromisoformat(submitted_at)
+        known = [one.version for one in self.screens.get(project, []) if datetime.fromisoformat(one.since) <= when]
         return known[-1] if known else ""
 
     def since(self, project: int) -> str:
@@ -187,9 +193,19 @@ def item_of(task: ServerTask) -> str:
     return item_in(task.data)
 
 
-def item_in(data: Any) -> str:
-    """`item_of`, from the data of a task (decoded JSON of any shape)."""
-    return str(data.get("item", "")) if isinstance(data, dict) else ""
+def tasks_of(client: Client, project: int) -> list[ServerTask]:
+    """Every task of a project, with the answers that it really has.
+
+    On SQLite, with many people at once, the server may store an answer and fail to count it at its task (`database is
+    locked`): the task looks unanswered, and would be withdrawn with the answer.
+    """
+    tasks = list(client.tasks(project))
+    uncounted = client.count_answers(project) - sum(task.answers for task in tasks)
+    for place, task in enumerate(tasks):
+        if uncounted > 0 and not task.answers:
+            tasks[place] = replace(task, answers=len(client.annotations(task.id)))
+            uncounted -= tasks[place].answers
+    return tasks
 
 
 def heal(client: Client, project: int) -> list[ServerTask]:
@@ -197,14 +213,17 @@ def heal(client: Client, project: int) -> list[ServerTask]:
 
     A request whose sender was killed may still be carried out, after the next command has looked. Of several tasks for
     one item, the unanswered ones go, then those whose answers stand on an earlier one word for word; where people
-    answered differently, all stay.
+    answered differently, all stay, and so does one with a draft in it.
     """
     by_item: defaultdict[str, list[ServerTask]] = defaultdict(list)
-    for task in client.tasks(project):
+    for task in tasks_of(client, project):
         by_item[item_of(task)].append(task)
     kept, surplus = [], []
+    is_doubled = any(item and len(tasks) > 1 for item, tasks in by_item.items())
+    drafts = set(client.tasks_with_drafts(project)) if is_doubled else set()
     for item, tasks in by_item.items():
-        staying = _distinct(client, sorted(tasks, key=lambda task: (task.answers == 0, task.id))) if item else tasks
+        order = sorted(tasks, key=lambda task: (task.answers == 0, task.id not in drafts, task.id))
+        staying = _distinct(client, order, drafts) if item else tasks
         kept += staying
         staying_ids = {task.id for task in staying}
         surplus += [task.id for task in tasks if task.id not in staying_ids]
@@ -223,15 +242,15 @@ def chunks(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _distinct(client: Client, tasks: list[ServerTask]) -> list[ServerTask]:
-    """Answered ones come first; each stays only if it says something that those before it do not."""
+def _distinct(client: Client, tasks: list[ServerTask], drafts: set[int]) -> list[ServerTask]:
+    """Answered ones come first; each stays only if it says something that those before it do not, or has a draft."""
     if len(tasks) == 1:
         return tasks
     staying: list[ServerTask] = []
     said: set[tuple[Any, str]] = set()
     for task in tasks:
         answers = {same_answer(annotation) for annotation in client.annotations(task.id)} if task.answers else set()
-        if not staying or answers - said:
+        if not staying or answers - said or task.id in drafts:
             staying.append(task)
         said |= answers
     return staying

@@ -52,9 +52,11 @@ def rating_evidence(ratings: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
         columns n_ratings (first ratings), n_edits;
         agreement (mean over the dimensions of the rank correlation with the weighted mean of the others on the same
         edits; 0 where the person gives one grade to what others tell apart), agreement_low, agreement_high;
+        best_agreement and worst_agreement (of the dimensions, those with the highest lower and the lowest upper limit),
+        each with _low and _high, and worst_dimension (its name; "" where there is none);
         bias and inconsistency (points of 0..100: median, and robust standard deviation, of the differences from what
         others give; inconsistency is about the person's own bias in each dimension), each with _low and _high;
-        n_repeats, consistency (1: says the same again, 0: unrelated to what was said before), _low, _high;
+        n_repeats (edits), consistency (1: says the same again, 0: unrelated to what was said before), _low, _high;
         one_grade (share of the grade given most often), one_grade_others (how often others give that grade to the
         same edits), entropy (bits), longest_run (the same grade in one dimension, one edit after another).
         NaN where nothing is known.
@@ -70,10 +72,12 @@ def rating_evidence(ratings: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
     weight: np.ndarray = np.ones(len(people))
     for _ in range(ROUNDS):  # who agrees with the others counts more among the others
         others = _others(grades, bias, weight)
-        agreement, error = _agreement(grades, others)
+        shared = _influences(grades, others)
+        agreement, error = _agreement(grades, shared)
         weight = np.clip(np.nan_to_num(agreement, nan=LEAST_WEIGHT), LEAST_WEIGHT, 1) ** 2
     low, high = correlation_interval(agreement, error, result["n_edits"].to_numpy())
     result["agreement"], result["agreement_low"], result["agreement_high"] = agreement, low, high
+    result = result.join(_best_and_worst(grades, shared, first, people))
     result = result.join(_bias_and_inconsistency(grades, others, people))
     result = result.join(_consistency(counted, first, people))
     result = result.join(_one_grade(grades, people))
@@ -116,35 +120,82 @@ def _others(grades: Grades, bias: np.ndarray, weight: np.ndarray) -> np.ndarray:
         return np.where(of > 1e-9, total / of, np.nan)
 
 
-def _agreement(grades: Grades, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rank correlation with the others and its standard error, for each person.
+@dataclass(frozen=True)
+class _Shared:
+    """Rank correlations with the others.
 
-    The error is from the influence of each edit on the correlation (Devlin, Gnanadesikan & Kettenring, Biometrika
-    1975), summed over its dimensions: what one thinks of an edit in one dimension tells of the others.
+    Attributes:
+        r, n: of each cell (person and dimension), and over how many edits; 0 where the person tells nothing apart.
+        told_apart: whether the others tell these edits apart.
+        cell, edit, influence: of each rating that somebody else's stand beside, on the cell's correlation (Devlin,
+            Gnanadesikan & Kettenring, Biometrika 1975).
     """
+
+    r: np.ndarray
+    n: np.ndarray
+    told_apart: np.ndarray
+    cell: np.ndarray
+    edit: np.ndarray
+    influence: np.ndarray
+
+
+def _influences(grades: Grades, others: np.ndarray) -> _Shared:
     known = np.isfinite(others)
-    cell, person, edit = grades.cell[known], grades.person[known], grades.edit[known]
+    cell = grades.cell[known]
     n_cells = grades.n_people * max(1, grades.n_dimensions)
     n = np.bincount(cell, minlength=n_cells).astype(float)
     own = _standard_ranks(grades.points[known], cell, n)
     theirs = _standard_ranks(others[known], cell, n)
     with np.errstate(invalid="ignore", divide="ignore"):
-        r = np.bincount(cell, own * theirs, n_cells) / n
-        told_apart = np.bincount(cell, theirs**2, n_cells) > 0  # the others tell these edits apart
-        of_person = np.arange(n_cells) // max(1, grades.n_dimensions)
-        weight = np.where(told_apart, n, 0.0)
-        total = np.bincount(of_person, weight, grades.n_people)
-        agreement = np.bincount(of_person, weight * np.nan_to_num(r), grades.n_people) / total
+        r = np.nan_to_num(np.bincount(cell, own * theirs, n_cells) / n)
+    told_apart = np.bincount(cell, theirs**2, n_cells) > 0
     influence = own * theirs - r[cell] * (own**2 + theirs**2) / 2
-    table = pd.DataFrame({"person": person, "edit": edit, "influence": influence})
+    return _Shared(r, n, told_apart, cell, grades.edit[known], influence)
+
+
+def _agreement(grades: Grades, shared: _Shared) -> tuple[np.ndarray, np.ndarray]:
+    """Rank correlation with the others and its standard error, for each person.
+
+    The error is from the influence of each edit, summed over its dimensions: what one thinks of an edit in one
+    dimension tells of the others.
+    """
+    of_person = np.arange(len(shared.r)) // max(1, grades.n_dimensions)
+    weight = np.where(shared.told_apart, shared.n, 0.0)
+    total = np.bincount(of_person, weight, grades.n_people)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        agreement = np.bincount(of_person, weight * shared.r, grades.n_people) / total
+    table = pd.DataFrame({"person": of_person[shared.cell], "edit": shared.edit, "influence": shared.influence})
     by_edit = table.groupby(["person", "edit"], sort=True)["influence"].sum()
     squares = np.bincount(by_edit.index.get_level_values("person"), by_edit.to_numpy() ** 2, grades.n_people)
     edits = np.bincount(by_edit.index.get_level_values("person"), minlength=grades.n_people)
+    return agreement, _error(squares, edits, total)
+
+
+def _error(squares: np.ndarray, edits: np.ndarray, total: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         error = np.sqrt(squares * edits / np.maximum(edits - 1, 1)) / total
         # One grade for everything has no influence; the error of no relation at all is then the honest one.
-        error = np.where(squares > 0, error, 1 / np.sqrt(np.maximum(edits - 1, 1)))
-    return agreement, error
+        return np.where(squares > 0, error, 1 / np.sqrt(np.maximum(edits - 1, 1)))
+
+
+def _best_and_worst(grades: Grades, shared: _Shared, first: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
+    """The dimensions in which each person surely agrees most, and least, with the others."""
+    _, dimensions = pd.factorize(first["dimension"])
+    shape = (len(people), max(1, grades.n_dimensions))
+    squares = np.bincount(shared.cell, shared.influence**2, len(shared.r))
+    low, high = correlation_interval(shared.r, _error(squares, shared.n, shared.n), shared.n)
+    r, low, high = (np.where(shared.told_apart, one, np.nan).reshape(shape) for one in (shared.r, low, high))
+    row = np.arange(len(people))
+    result = pd.DataFrame(index=people)
+    for name, place in (
+        ("best", np.where(np.isnan(low), -np.inf, low).argmax(axis=1)),
+        ("worst", np.where(np.isnan(high), np.inf, high).argmin(axis=1)),
+    ):
+        result[f"{name}_agreement"] = r[row, place]
+        result[f"{name}_agreement_low"], result[f"{name}_agreement_high"] = low[row, place], high[row, place]
+    names = np.array([*dimensions, ""], object)
+    result["worst_dimension"] = names[np.where(np.isnan(r[row, place]), -1, place)]
+    return result
 
 
 def _standard_ranks(values: np.ndarray, group: np.ndarray, n: np.ndarray) -> np.ndarray:
@@ -157,24 +208,40 @@ def _standard_ranks(values: np.ndarray, group: np.ndarray, n: np.ndarray) -> np.
 
 
 def _bias_and_inconsistency(grades: Grades, others: np.ndarray, people: pd.Index) -> pd.DataFrame:
-    table = pd.DataFrame({"person": grades.person, "cell": grades.cell, "difference": grades.points - others})
-    table = table[np.isfinite(others)]
+    table = pd.DataFrame({"person": grades.person, "edit": grades.edit, "cell": grades.cell})
+    table = table.assign(difference=grades.points - others)[np.isfinite(others)]
     spread = (table["difference"] - table.groupby("cell")["difference"].transform("median")).abs()
-    by_person = table.groupby("person")["difference"]
     index = range(len(people))
-    bias = by_person.median().reindex(index).to_numpy()
-    sigma = TO_SIGMA * spread.groupby(table["person"]).median().reindex(index).to_numpy()
-    n = by_person.size().reindex(index).to_numpy()
-    reach = stats.norm.ppf((1 + CONFIDENCE) / 2) * sigma / np.sqrt(n)
+    bias = table.groupby("person")["difference"].median().reindex(index).to_numpy()
+    deviation = spread.groupby(table["person"]).median().reindex(index).to_numpy()
+    sigma = TO_SIGMA * deviation
     # Standard errors, of a normal distribution: of a median 1.2533 σ/√n, of the spread by median deviation 1.167 σ/√n.
+    of_bias = 1.2533 * sigma * _error_of_sign(table, table["difference"].to_numpy() - bias[table["person"]], len(index))
+    of_sigma = 1.167 * sigma * _error_of_sign(table, spread.to_numpy() - deviation[table["person"]], len(index))
+    reach = stats.norm.ppf((1 + CONFIDENCE) / 2)
     return pd.DataFrame(
         {
-            "bias": bias, "bias_low": bias - 1.2533 * reach, "bias_high": bias + 1.2533 * reach,
-            "inconsistency": sigma, "inconsistency_low": sigma - 1.167 * reach,
-            "inconsistency_high": sigma + 1.167 * reach,
+            "bias": bias, "bias_low": bias - reach * of_bias, "bias_high": bias + reach * of_bias,
+            "inconsistency": sigma, "inconsistency_low": sigma - reach * of_sigma,
+            "inconsistency_high": sigma + reach * of_sigma,
         },
         index=people,
     )  # fmt: skip
+
+
+def _error_of_sign(table: pd.DataFrame, from_median: np.ndarray, n_people: int) -> np.ndarray:
+    """What stands for 1/√n in the standard error of a median, for each person: the influence of a value on a median is
+    its sign, summed over what is of one edit."""
+    signs = table[["person", "edit"]].assign(sign=np.sign(from_median))
+    by_edit = signs.groupby(["person", "edit"])["sign"].sum()
+    person = by_edit.index.get_level_values("person").to_numpy()
+    squares = np.bincount(person, by_edit.to_numpy() ** 2, n_people)
+    edits = np.bincount(person, minlength=n_people)
+    n = np.bincount(table["person"], minlength=n_people)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Of two edits, or of equal values, there may be nothing to add up: then as of independent values.
+        clustered = np.sqrt(squares * edits / (edits - 1)) / n
+        return np.fmax(clustered, 1 / np.sqrt(n))
 
 
 def _consistency(counted: pd.DataFrame, first: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
@@ -186,7 +253,7 @@ def _consistency(counted: pd.DataFrame, first: pd.DataFrame, people: pd.Index) -
     spread = before.groupby(["annotator", "dimension"])["before"].var(ddof=1).rename("all").reset_index()
     pairs = pairs.merge(spread, on=["annotator", "dimension"])
     pairs["within"] = (pairs["again"] - pairs["before"]) ** 2 / 2
-    sums = pairs.groupby("annotator").agg(within=("within", "sum"), of=("all", "sum"), n=("all", "count"))
+    sums = pairs.groupby("annotator").agg(within=("within", "sum"), of=("all", "sum"), n=("edit_id", "nunique"))
     sums = sums.reindex(people)
     n = sums["n"].fillna(0).to_numpy()
     of = sums["of"].to_numpy()

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
-from annotation.intervals import share_interval
+from annotation.intervals import share_of_each
 
 LEAST_LETTERS = 8  # "blurry" says less than the flaw type that was chosen
 # One character of Chinese, Japanese or Korean says about as much as three letters.
@@ -49,10 +49,8 @@ def reason_evidence(regions: pd.DataFrame, people: pd.Index) -> pd.DataFrame:
     n = np.bincount(person, minlength=len(people)).astype(float)
     result = pd.DataFrame({"n_reasons": n}, index=people)
     for name, flags in (("worthless", worthless), ("copied", copied)):
-        k = np.bincount(person, flags.astype(float), len(people))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            result[name] = k / n
-        result[f"{name}_low"], result[f"{name}_high"] = share_interval(k, n)
+        share, _, low, high = share_of_each(person, edit, flags.astype(float), np.ones(len(flags)), len(people))
+        result[name], result[f"{name}_low"], result[f"{name}_high"] = share, low, high
     with np.errstate(invalid="ignore", divide="ignore"):
         result["repeated"] = np.bincount(person, repeated.astype(float), len(people)) / n
     return result

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from annotation.intervals import share_interval
+from annotation.intervals import share_of_each
 from editfhf.schema import REGION_TYPES
 
 TOUCH_IOU = (
@@ -47,7 +47,8 @@ def region_evidence(regions: pd.DataFrame, answers: pd.DataFrame, people: pd.Ind
     support = np.bincount(having["region"].astype(int), minlength=len(marked))
     counted = ~marked["screened"].to_numpy(bool)
     others = marked["edit_id"].map(n_counting).fillna(0).to_numpy() - counted
-    met = pd.DataFrame({"annotator": marked["annotator"], "k": support - counted > 0, "n": 1.0})[others > 0]
+    met = pd.DataFrame({"annotator": marked["annotator"], "edit_id": marked["edit_id"]})
+    met = met.assign(k=support - counted > 0, n=1.0)[others > 0]
     result = result.join(_share(met, people, "met"))
     # Each region before each other person who inspected its edit.
     before = pd.DataFrame({"region": np.arange(len(marked)), "edit_id": marked["edit_id"], "counted": counted})
@@ -61,7 +62,7 @@ def region_evidence(regions: pd.DataFrame, answers: pd.DataFrame, people: pd.Ind
     majority = (by_others >= 2) & (by_others > of_others / 2)
     # The same flaw comes as often as there are people who drew it.
     once = 1 / np.maximum(before["support"].to_numpy(), 1)
-    found = pd.DataFrame({"annotator": before["annotator"], "k": has * once, "n": once})[majority]
+    found = before[["annotator", "edit_id"]].assign(k=has * once, n=once)[majority]
     return result.join(_share(found, people, "found"))
 
 
@@ -108,8 +109,7 @@ def _outlines(polygons: np.ndarray, shift: np.ndarray) -> np.ndarray:
 
 
 def _share(rows: pd.DataFrame, people: pd.Index, name: str) -> pd.DataFrame:
-    sums = rows.groupby("annotator")[["k", "n"]].sum().reindex(people).fillna(0.0)
-    k, n = sums["k"].to_numpy(float), sums["n"].to_numpy(float)
-    low, high = share_interval(k, n)
-    share = np.where(n > 0, k / np.where(n > 0, n, 1), np.nan)
+    person = people.get_indexer(pd.Index(rows["annotator"]))
+    edit, _ = pd.factorize(rows["edit_id"])
+    share, n, low, high = share_of_each(person, edit, rows["k"].to_numpy(float), rows["n"].to_numpy(float), len(people))
     return pd.DataFrame({name: share, f"{name}_n": n, f"{name}_low": low, f"{name}_high": high}, index=people)

@@ -22,7 +22,7 @@ def remember(workspace: Workspace, url: str) -> str:
     """
     clean = check_url(url)
     workspace.annotation_dir.mkdir(parents=True, exist_ok=True)
-    with whole_file(_path(workspace), mode=0o600) as temporary:
+    with whole_file(path_of(workspace), mode=0o600) as temporary:
         temporary.write_text(json.dumps({"url": clean}), encoding="utf-8")
     return clean
 
@@ -48,7 +48,7 @@ def settle(workspace: Workspace, url: str | None, has_projects: bool) -> None:
             mend=f"Leave out --url and unset {URL_VARIABLE}; if the server has moved, its database has to move along.",
         )
     if url is None:
-        _path(workspace).unlink(missing_ok=True)
+        path_of(workspace).unlink(missing_ok=True)
     elif url != before:
         remember(workspace, url)
 
@@ -69,7 +69,7 @@ def remembered(workspace: Workspace) -> str | None:
     Raises:
         BadInput: the file is damaged.
     """
-    path = _path(workspace)
+    path = path_of(workspace)
     if not path.is_file():
         return None
     try:
@@ -133,5 +133,6 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def _path(workspace: Workspace) -> Path:
+def path_of(workspace: Workspace) -> Path:
+    """Where the address is remembered; no such file: the server is that of the workspace."""
     return workspace.annotation_dir / "remote.json"

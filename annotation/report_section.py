@@ -7,8 +7,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from annotation.all_answers import all_answers
 from annotation.quality import TABLES_READ, assess_workspace
-from annotation.status import agreement_in, progress_in_tables, read_pulled
+from annotation.status import agreement_in, progress_in_tables, pulled_at
 from annotation.status_page import interval, left_in_words, minute
 from editfhf.workspace import Workspace
 
@@ -18,9 +19,8 @@ def campaign_section(workspace: Workspace) -> Markup | None:
 
     The server is not asked: whoever analyses may have none.
     """
-    pulled = read_pulled(workspace)
     progress = progress_in_tables(workspace)
-    if pulled.answers.empty and not progress.screens:
+    if not progress.screens and all_answers(workspace, with_checks=True).empty:
         return None
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -28,7 +28,7 @@ def campaign_section(workspace: Workspace) -> Markup | None:
     environment.filters |= {"minute": minute, "interval": interval, "words": lambda name: name.replace("_", " ")}
     template = files("annotation").joinpath("templates/campaign.html.j2").read_text(encoding="utf-8")
     page = environment.from_string(template).render(
-        pulled_at=pulled.at.strftime("%Y-%m-%d %H:%M") if pulled.at else "",
+        pulled_at=at.strftime("%Y-%m-%d %H:%M") if (at := pulled_at(workspace)) else "",
         screens=progress.screens,
         left=left_in_words(progress.hours_left, progress.days_left),
         people=progress.people,

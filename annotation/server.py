@@ -164,7 +164,7 @@ def _start(workspace: Workspace, port: int, say: Callable[[str], None]) -> Runni
     if path.exists():
         path.replace(path.with_name(f"{path.name}.1"))  # why the last one died may still be asked
     path.touch(mode=0o600)
-    with path.open("wb") as log:
+    with path.open("ab") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=data, env=environment, start_new_session=True
         )
@@ -248,8 +248,18 @@ def _require_here(workspace: Workspace) -> None:
     if url is not None and (running is None or running.url != url):
         raise BadInput(
             f"The campaign of {workspace.root} has its server at {url}: one on this machine would stay empty.",
-            mend=f"To run it on this machine, unset {remote.URL_VARIABLE} and use a workspace not pushed to {url}.",
+            mend=_mend_elsewhere(workspace, url),
         )
+
+
+def _mend_elsewhere(workspace: Workspace, url: str) -> str:
+    if remote.remembered(workspace) != url:
+        return f"{remote.URL_VARIABLE} says so: unset it to use the server of this workspace."
+    kept = remote.path_of(workspace)
+    return (
+        f"If {url} was this workspace's own server by another name, remove {kept} and run this again; otherwise use "
+        f"the server there (`editfhf annotate push -w {workspace.root}`), or a workspace not pushed to it."
+    )
 
 
 def _choose_port(workspace: Workspace, wished: int | None) -> int:

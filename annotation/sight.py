@@ -9,11 +9,12 @@ import numpy as np
 
 from annotation.campaign import checks_of, read_assignments
 from annotation.checks import BLOCK, Check
-from annotation.interface import SCALE
+from annotation.interface import CONSENT_TEXT, SCALE
 from annotation.offers import Offers
 from annotation.pairs import Pair, left_of
+from annotation.plates import plates_of
 from annotation.pseudonyms import Pseudonyms
-from annotation.worklist import KNOWN_ANSWER
+from annotation.worklist import ADMISSION, KNOWN_ANSWER
 from editfhf import oracle
 from editfhf.flaws import FLAWS
 from editfhf.geometry import rasterise, trace
@@ -63,7 +64,15 @@ class SeenPair:
     right: Mapping[str, float]
 
 
-Look = Seen | SeenRegion | SeenPair
+@dataclass(frozen=True, slots=True)
+class SeenEntrance:
+    """What is asked before the first session: of each plate that is shown what is on it, by its control."""
+
+    asks_consent: bool
+    plates: Mapping[str, str]
+
+
+Look = Seen | SeenRegion | SeenPair | SeenEntrance
 
 
 class Sight:
@@ -93,10 +102,13 @@ class Sight:
             pair = self._offers.all_pairs.get(row.edit_id)
             known = [one for one in (pair.edit_id, pair.other_edit_id) if one] if pair else [""]
             return all(has_truth(self._workspace, one) for one in known)
-        return row.role in KNOWN_ANSWER or has_truth(self._workspace, row.edit_id)
+        return row.role in (*KNOWN_ANSWER, ADMISSION) or has_truth(self._workspace, row.edit_id)
 
     def of(self, row: Assignment, data: Mapping[str, Any]) -> Look:
         """What an item shows; `data`: of its task, which says what of a pair is on the left."""
+        if row.role == ADMISSION:
+            plates = {one.control: one.answer for one in plates_of(self._key, row.annotator) if one.control in data}
+            return SeenEntrance(CONSENT_TEXT in data, plates)
         if row.project_type == "preference":
             return self._pair(self._offers.all_pairs[row.edit_id], data)
         if row.edit_id not in self._seen:

@@ -10,7 +10,11 @@ import numpy as np
 
 from annotation.campaign import edits_to_show, push_locked
 from annotation.client import Client, ServerTask
+from annotation.collect import pull_locked
+from annotation.erased import erased
+from annotation.interface import AGREES, CONSENT, PLATE_ANSWERS
 from annotation.items import (
+    admission_items,
     no_flaw_item,
     placeless_control,
     placeless_items,
@@ -22,9 +26,9 @@ from annotation.items import (
 from annotation.manners import mix_of
 from annotation.people import Person, rng_of
 from annotation.projects import Place, Projects, chunks, heal, item_of
-from annotation.pseudonyms import SIMULATED_DOMAIN
+from annotation.pseudonyms import SIMULATED_DOMAIN, Pseudonyms
 from annotation.roster import Member, Roster
-from annotation.sight import Look, Seen, SeenPair, SeenRegion, Sight, has_truth
+from annotation.sight import Look, Seen, SeenEntrance, SeenPair, SeenRegion, Sight, has_truth
 from annotation.worklist import REPEAT
 from editfhf.errors import BadInput
 from editfhf.flaws import FLAWS, flaw_types_of
@@ -32,6 +36,7 @@ from editfhf.schema import DIMENSIONS, RATING_TYPES, REGION_KINDS, REGION_TYPES,
 from editfhf.workspace import Workspace
 
 VERIFY_S, PREFER_S = 7.0, 10.0  # seconds that an unhurried person looks at one region, at two images
+ENTRANCE_S = 90.0  # and takes for consent and plates
 CHUNK = 200  # tasks whose answers go to the server in one request; a kill loses the work on one of them
 
 Work = tuple[Place, int, Sequence[ServerTask]]
@@ -40,14 +45,21 @@ Progress = Callable[[Sequence[Any]], Iterable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class SimulationCounts:
-    """How many people answer, how many answers this run gave, and how many edits have no truth to judge them by."""
+    """How many people answer, how many answers this run gave, and how many edits have no truth to judge them by.
+
+    not_admitted: people who did not pass what comes before the first edit, and so got none.
+    """
 
     annotators: int
     answers: int
     left_out: int
+    not_admitted: int = 0
 
     def as_row(self) -> dict[str, Any]:
-        return {"annotators": self.annotators, "answers": self.answers, "left_out": self.left_out}
+        return {
+            "annotators": self.annotators, "answers": self.answers, "left_out": self.left_out,
+            "not_admitted": self.not_admitted,
+        }  # fmt: skip
 
 
 def simulate(
@@ -60,6 +72,8 @@ def simulate(
     track: Progress = lambda items: items,
 ) -> SimulationCounts:
     """Let simulated people join, hand out the work, and answer all that is theirs and not answered yet.
+
+    Where they have to be admitted first, they are, as far as they pass: what they answered is pulled, and pushed again.
 
     Unanswered tasks are imported again, with their answers, and then the empty ones deleted: an import of hundreds is
     one request, and all of it or nothing happens. With `at_once` above 1 each answer is sent by itself instead, by so
@@ -89,38 +103,54 @@ def simulate(
     with workspace.lock("annotate"):
         roster = Roster(workspace)
         people = [Person.make(number, seed, manners[number - 1]) for number in range(1, n_people + 1)]
+        gone = erased(workspace)  # who was erased in this rehearsal stays away
+        people = [person for person in people if Pseudonyms.of(workspace).of_email(email_of(person)) not in gone]
         roster.add(email_of(person) for person in people)
         users = _make_users(client, people)
-        push_locked(workspace, client, edits)
-        sight = Sight(workspace, edits)
         person_of = {email_of(person): person for person in people}
-        workers = [
-            _Worker(client, member, person_of[member.email], users[member.email], sight, seed)
-            for member in roster.active
-            if member.email in person_of
-        ]
-        work = _work(workspace, client, {worker.member.number: worker for worker in workers}, sight)
-        if at_once > 1:
-            with ThreadPoolExecutor(at_once) as pool:
-                n_answers = sum(pool.map(lambda one: one[0].answer_one_by_one(one[1]), track(work)))
-        else:
-            n_answers = sum(worker.answer_in_bulk(some) for worker, some in track(work))
+
+        def answer_all() -> int:
+            sight = Sight(workspace, edits)
+            workers = {
+                member.number: _Worker(client, member, person_of[member.email], users[member.email], sight, seed)
+                for member in roster.active
+                if member.email in person_of
+            }
+            work = _work(workspace, client, workers, sight)
+            if at_once > 1:
+                with ThreadPoolExecutor(at_once) as pool:
+                    return sum(pool.map(lambda one: one[0].answer_one_by_one(one[1]), track(work)))
+            return sum(worker.answer_in_bulk(some) for worker, some in track(work))
+
+        counts = push_locked(workspace, client, edits)
+        n_answers = answer_all()
+        if counts.waiting:  # what comes first is answered: who passed gets the edits
+            pull_locked(workspace, client)
+            counts = push_locked(workspace, client, edits)
+            n_answers += answer_all()
     left_out = sum(not has_truth(workspace, edit.edit_id) for edit in edits)
-    return SimulationCounts(n_people, n_answers, left_out)
+    return SimulationCounts(len(people), n_answers, left_out, counts.not_admitted)
 
 
 def annotation_of(person: Person, seen: Look, project_type: str, seed: int, nth: int = 1) -> dict[str, Any]:
     """What this person answers, as Label Studio's JSON; depends on nothing but the arguments.
 
     Args:
-        seen: an edit on the screens `ratings`, `regions` and `together`, a region on `verify`, a pair on `preference`.
+        seen: an edit on the screens `ratings`, `regions` and `together`, a region on `verify`, a pair on `preference`,
+            what is asked first on `admission`.
         nth: the how-manieth time that the person sees it.
     """
+    if isinstance(seen, SeenEntrance):
+        rng = rng_of("answer", seed, person.number, project_type, nth)
+        said = {CONSENT: AGREES} if seen.asks_consent else {}
+        for control, right in seen.plates.items():
+            said[control] = person.read(right, list(PLATE_ANSWERS[control]), rng)
+        return _annotation(admission_items(said), person.seconds(0, rng, ENTRANCE_S))
     if isinstance(seen, SeenRegion):
         rng = rng_of("answer", seed, person.number, seen.region_id, project_type, nth)
         flaw = seen.flaw
-        said = verdict_items(person.verify(flaw.flaw_type if flaw else None, flaw.severity if flaw else 0.0, rng))
-        return _annotation(said, person.seconds(0, rng, VERIFY_S))
+        verdict = verdict_items(person.verify(flaw.flaw_type if flaw else None, flaw.severity if flaw else 0.0, rng))
+        return _annotation(verdict, person.seconds(0, rng, VERIFY_S))
     if isinstance(seen, SeenPair):
         rng = rng_of("answer", seed, person.number, seen.pair_id, project_type, nth)
         return _annotation(
@@ -211,7 +241,8 @@ class _Worker:
         row = self.sight.items[item_of(task)]
         seen = self.sight.of(row, task.data)
         nth = 2 if row.role == REPEAT else 1
-        return annotation_of(self.person, seen, place.project_type, self.seed, nth) | {"completed_by": self.user}
+        person = self.person.after(row.position - 1)
+        return annotation_of(person, seen, place.project_type, self.seed, nth) | {"completed_by": self.user}
 
 
 def _work(

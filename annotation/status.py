@@ -2,20 +2,21 @@
 agree."""
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from typing import Any
 
-import pandas as pd
-
+from annotation.all_answers import all_answers
 from annotation.campaign import read_assignments
 from annotation.client import Client, connect
+from annotation.entrance import rows_of, standings
 from annotation.progress import Person, Progress, reckon
 from annotation.projects import Projects, item_of
-from annotation.pseudonyms import annotator_kind
+from annotation.pseudonyms import Pseudonyms, annotator_kind
+from annotation.refusals import lost_answers
 from annotation.remote import find_url
 from annotation.roster import Roster
 from annotation.server import find_server
@@ -28,17 +29,9 @@ from editfhf.workspace import Workspace
 THING_OF: Mapping[str, tuple[str, str]] = {
     "answers": ("edit_id", ""),
     "check_answers": ("check_id", ""),
+    "admissions": ("consent_text", "admission"),
     **{table: (thing, screen) for screen, (table, thing, _) in OWN_TABLES.items()},
 }
-PACE_COLUMNS = ["project_type", "annotator", "annotator_kind", "lead_time_s", "submitted_at", "screened"]
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """What the tables say: answers with the columns `PACE_COLUMNS`, and when they were written (None: never)."""
-
-    answers: pd.DataFrame
-    at: datetime | None
 
 
 def status(workspace: Workspace, url: str | None = None) -> dict[str, Any]:
@@ -48,9 +41,12 @@ def status(workspace: Workspace, url: str | None = None) -> dict[str, Any]:
         url: of a server elsewhere, see `annotation.client.connect`.
 
     Returns:
-        server (its address, or why there is none), pulled_at, tasks and answers (of the people who count), annotators
-        (pseudonym → answers), simulated (how many of them are), hours_left, days_left, screens, progress (by person and
-        screen) and agreement: rows of `ScreenProgress`, `PersonProgress` and of what `editfhf.agreement` registers.
+        server (its address, or why there is none), pulled_at, tasks and answers (of the people who count), drafts
+        (None: the server was not asked), refused (answers of which nothing could be taken, as of the last pull: they
+        count as not given), annotators (pseudonym → answers), simulated (how many of them are), hours_left, days_left,
+        screens, progress (by person and screen) and agreement: rows of `ScreenProgress`, `PersonProgress` and of what
+        `editfhf.agreement` registers; admission: who waits for it, was refused or admitted with a remark, and why, as
+        of the last pull.
         Where the server does not answer, all is as of the last pull and without checks and repeats.
     """
     return _Watched(workspace, url).look()
@@ -66,21 +62,13 @@ def watch(workspace: Workspace, url: str | None = None) -> Iterator[dict[str, An
 def progress_in_tables(workspace: Workspace) -> Progress:
     """How far the campaign is as of the last pull; edits alone: of a check that somebody skipped no table tells."""
     rows = [row for row in read_assignments(workspace) if row.role == EDIT]
-    pulled = read_pulled(workspace)
-    return _reckon(workspace, rows, given_in_tables(workspace, rows), pulled)
+    return _reckon(workspace, rows, given_in_tables(workspace, rows))
 
 
-def read_pulled(workspace: Workspace) -> Pulled:
-    """Every answer that was pulled, those to checks too, and when."""
-    parts = []
-    for name, (_, screen) in THING_OF.items():
-        part = workspace.read_table(name).to_pandas()
-        part = part.assign(project_type=screen) if screen else part[~part["project_type"].isin(OWN_TABLES)]
-        parts.append(part.assign(screened=part.get("screened", False))[PACE_COLUMNS])
+def pulled_at(workspace: Workspace) -> datetime | None:
+    """When the tables were last written; None: never."""
     path = workspace.table_path("answers")
-    at = datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.is_file() else None
-    filled = [part for part in parts if len(part)]
-    return Pulled(pd.concat(filled, ignore_index=True) if filled else parts[0], at)
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC) if path.is_file() else None
 
 
 def agreement_in(workspace: Workspace) -> list[dict[str, Any]]:
@@ -120,36 +108,41 @@ class _Watched:
 
     def look(self) -> dict[str, Any]:
         workspace = self._workspace
-        pulled = read_pulled(workspace)
-        if pulled.at != self._agreement[0]:
-            self._agreement = (pulled.at, agreement_in(workspace))
-        server, on_server = self._ask()
+        at = pulled_at(workspace)
+        if at != self._agreement[0]:
+            self._agreement = (at, agreement_in(workspace))
+        lost = lost_answers(workspace)
+        server, on_server = self._ask(lost)
         if on_server is None:
             progress = progress_in_tables(workspace)
         else:
             rows = read_assignments(workspace)
             # Of a project that was deleted on the server, what was pulled stays.
-            progress = _reckon(workspace, rows, given_in_tables(workspace, rows) | on_server, pulled)
-        given: defaultdict[str, int] = defaultdict(int)
+            given = given_in_tables(workspace, rows) | on_server.given
+            progress = _reckon(workspace, rows, given, on_server.drafts)
+        done: defaultdict[str, int] = defaultdict(int)
         for one in progress.people:
-            given[one.annotator] += one.done
+            done[one.annotator] += one.done
         simulated = {one.annotator for one in progress.people if one.kind == "simulated"}
         return {
             "server": server,
-            "pulled_at": pulled.at.isoformat(timespec="seconds") if pulled.at else None,
+            "pulled_at": at.isoformat(timespec="seconds") if at else None,
             "tasks": sum(one.asked for one in progress.screens),
             "answers": sum(one.done for one in progress.screens),
-            "annotators": dict(given),
+            "drafts": None if on_server is None else sum(on_server.drafts.values()),
+            "refused": len(lost),
+            "annotators": dict(done),
             "simulated": len(simulated),
             "hours_left": round(progress.hours_left, 1),
             "days_left": None if progress.days_left is None else round(progress.days_left, 1),
             "screens": [_rounded(asdict(one)) for one in progress.screens],
             "progress": [_rounded(asdict(one)) for one in progress.people],
+            "admission": rows_of(workspace, standings(workspace, read_assignments(workspace))),
             "agreement": [_rounded(row) for row in self._agreement[1]],
         }
 
-    def _ask(self) -> tuple[str, dict[str, int] | None]:
-        """The server's address and item → answers; or why there is none, and None. It takes no lock: a pull may run.
+    def _ask(self, lost: Sequence[Mapping[str, Any]]) -> tuple[str, "_OnServer | None"]:
+        """The server's address and what it has; or why there is none, and None. It takes no lock: a pull may run.
 
         Raises:
             BadInput: an address or a token is wrong. JobFailed: the server that was named has never answered.
@@ -159,28 +152,51 @@ class _Watched:
             return "not running", None
         try:
             client = connect(workspace, url=self._url)
-            given = _given_on_server(workspace, client)
+            found = _on_server(workspace, client, lost)
         except JobFailed as error:  # who watches is told, and goes on
             if self._url is not None and not self._has_answered:
                 raise
             return f"does not answer: {error.what}", None
         self._has_answered = True
-        return client.url, given
+        return client.url, found
 
 
-def _given_on_server(workspace: Workspace, client: Client) -> dict[str, int]:
-    given: defaultdict[str, int] = defaultdict(int)
-    for project in Projects(workspace, client).known.values():
+@dataclass(frozen=True, slots=True)
+class _OnServer:
+    """Item → answers that were not refused, and (kind of screen, person) → drafts."""
+
+    given: dict[str, int]
+    drafts: dict[tuple[str, str], int]
+
+
+def _on_server(workspace: Workspace, client: Client, lost: Sequence[Mapping[str, Any]]) -> _OnServer:
+    refused = Counter((row["project"], row["task"]) for row in lost)
+    given: Counter[str] = Counter()
+    drafts: Counter[tuple[str, str]] = Counter()
+    pseudonyms, roster = Pseudonyms.of(workspace), Roster(workspace)
+    owners = {one.number: roster.pseudonym(one) for one in roster.members}
+    for place, project in Projects(workspace, client).known.items():
         for task in client.tasks(project):
-            given[item_of(task)] += task.answers
-    return given
+            given[item_of(task)] += max(0, task.answers - refused[project, task.id])
+        if place.number in owners:
+            drafts[place.project_type, owners[place.number]] += len(client.tasks_with_drafts(project))
+        else:
+            drafts.update((place.project_type, pseudonyms.of_email(one.email)) for one in client.drafts(project))
+    return _OnServer(dict(given), {key: n for key, n in drafts.items() if n})
 
 
-def _reckon(workspace: Workspace, rows: Sequence[Assignment], given: Mapping[str, int], pulled: Pulled) -> Progress:
+def _reckon(
+    workspace: Workspace,
+    rows: Sequence[Assignment],
+    given: Mapping[str, int],
+    drafts: Mapping[tuple[str, str], int] | None = None,
+) -> Progress:
     settings, roster = workspace.config.annotation, Roster(workspace)
     people = {roster.pseudonym(one): Person(one.state, annotator_kind(one.email)) for one in roster.members}
     each: dict[str, int] = {screen: settings.people_per_edit(screen) for screen in settings.screens}
-    return reckon(rows, given, people, pulled.answers, each, pulled.at or datetime.now(UTC))
+    refused = Counter((row["project_type"], row["annotator"]) for row in lost_answers(workspace) if row["annotator"])
+    answers, now = all_answers(workspace, with_checks=True), pulled_at(workspace) or datetime.now(UTC)
+    return reckon(rows, given, people, answers, each, now, drafts, refused)
 
 
 def _rounded(row: Mapping[str, Any]) -> dict[str, Any]:

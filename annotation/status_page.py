@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 BAR = 20  # characters
+OVER_PHOTOS = "95 % over photos, the same people"
 Table = tuple[str, Sequence[dict[str, Any]] | dict[str, Any]]
 
 
@@ -16,6 +17,10 @@ def tables_of(status: Mapping[str, Any]) -> list[Table]:
         "done": f"{status['answers']:,} of {status['tasks']:,} answers",
         "left": left_in_words(status["hours_left"], status["days_left"]),
     }
+    if status["drafts"]:
+        head["begun"] = f"{status['drafts']:,} answers are drafts, not submitted"
+    if status["refused"]:
+        head["refused"] = f"{status['refused']:,} answers, not counted as given: `editfhf annotate refused` says why"
     if simulated:
         head["SIMULATED"] = f"{simulated} of {len(status['annotators'])} people are simulated by a program"
     screens = [
@@ -32,19 +37,23 @@ def tables_of(status: Mapping[str, Any]) -> list[Table]:
         {
             "screen": row["screen"], "annotator": row["annotator"], "kind": row["kind"], "state": row["state"],
             "done": f"{row['done']:,}" + ("" if row["asked"] is None else f" of {row['asked']:,}"),
-            "median s": row["median_s"], "last seen": minute(row["last_seen"]), "hours left": row["hours_left"],
+            "drafts": row["drafts"], "refused": row["refused"], "median s": row["median_s"],
+            "last seen": minute(row["last_seen"]), "hours left": row["hours_left"],
         }
         for row in status["progress"]
     ]  # fmt: skip
     agreement = [
         {
             "about": row["about"].replace("_", " "), "measure": row["measure"], "value": row["value"],
-            "95 %": interval(row), "edits": row["edits"], "people": row["people"],
+            OVER_PHOTOS: interval(row), "edits": row["edits"], "people": row["people"],
         }
         for row in status["agreement"]
     ]  # fmt: skip
     # People last: they are many, and a terminal shows what comes first.
-    tables: list[Table] = [("", head), ("By screen", screens), ("Agreement so far", agreement), ("By person", people)]
+    tables: list[Table] = [
+        ("", head), ("By screen", screens), ("Admission", status["admission"]), ("Agreement so far", agreement),
+        ("By person", people),
+    ]  # fmt: skip
     return [(title, rows) for title, rows in tables if rows]
 
 

@@ -6,11 +6,21 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from annotation.assignment import Thing, assign, item_id, with_checks_and_repeats
+from annotation.assignment import assign, item_id
+from annotation.order import Thing, with_checks_and_repeats
 from editfhf.config import AnnotationConfig
 from editfhf.schema import RATING_TYPES, REGION_TYPES, Assignment, Edit, stable_id
 
-EDIT, REPEAT, CHECK, QUALIFICATION = "edit", "repeat", "check", "qualification"
+EDIT, REPEAT, CHECK, QUALIFICATION, ADMISSION = "edit", "repeat", "check", "qualification", "admission"
+# What is looked at on each kind of screen, and the setting that says by how many people.
+SETTING_OF = {
+    "ratings": ("edit", "raters_per_edit"),
+    "regions": ("edit", "drawers_per_edit"),
+    "together": ("edit", "drawers_per_edit"),
+    "verify": ("region", "verifiers_per_region"),
+    "preference": ("pair", "judges_per_pair"),
+}
+APART = {"ratings": "regions", "regions": "ratings"}  # drawing flaws colours the rating, and rating what is looked for
 KNOWN_ANSWER = (CHECK, QUALIFICATION)  # roles of items whose answer is known
 
 
@@ -59,6 +69,7 @@ def renew(
     check_ids: Sequence[str],
     design: Design,
     barred: Collection[tuple[str, str]] = (),
+    avoided: Collection[tuple[str, str]] = (),
 ) -> list[Assignment]:
     """The assignments of one kind of screen, brought up to date; the same input gives the same rows.
 
@@ -70,6 +81,7 @@ def renew(
         answered: item ids that have an answer, whoever gave it.
         check_ids: of what is known; each person gets each of them once at most.
         barred: (thing id, pseudonym) who must not look at it.
+        avoided: (thing id, pseudonym) who looks at it only where nobody else is left; see `seen_elsewhere`.
 
     Returns:
         What was answered, and what is to be answered: in the order of people, then of positions. A person's items keep
@@ -88,7 +100,11 @@ def renew(
         person: [row.edit_id for row in own if row.role == EDIT and row.edit_id in wanted]
         for person, own in open_rows.items()
     }
-    todo = assign(things, people, design.raters, seed_of(design.seed, design.project_type, "who"), done, kept, barred)
+    seed = seed_of(design.seed, design.project_type, "who")
+    todo = assign(
+        things, people, design.raters, seed, done, kept, barred, avoided, design.project_type,
+        *SETTING_OF.get(design.project_type, ("thing", "the number of people")),
+    )  # fmt: skip
     last: defaultdict[str, int] = defaultdict(int)
     for row in rows:
         last[row.annotator] = max(last[row.annotator], row.position)
@@ -115,6 +131,19 @@ def renew(
             used.add(name)
             renewed.append(Assignment(name, person, design.project_type, thing, role, position))
     return sorted(renewed, key=lambda row: (row.annotator, row.position))
+
+
+def seen_elsewhere(
+    project_type: str, renewed: Iterable[Assignment], before: Iterable[Assignment]
+) -> set[tuple[str, str]]:
+    """(edit id, pseudonym) of who rates an edit that is handed out for drawing, or draws on one to be rated.
+
+    Args:
+        renewed: assignments that were brought up to date already; where there are none of the other kind, `before`.
+    """
+    other = APART.get(project_type)
+    rows = [row for row in renewed if row.project_type == other] or before
+    return {(row.edit_id, row.annotator) for row in rows if row.project_type == other}
 
 
 def for_everybody(

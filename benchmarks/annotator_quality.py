@@ -1,11 +1,14 @@
 """Who is found and who is wronged when simulated people rate: `annotation.quality.assess` at its default thresholds.
 
-    python benchmarks/annotator_quality.py [--seeds 20] [--first-seed 0] [--edits 200] [--mix careless=0.2]...
+    nice -n 10 python benchmarks/annotator_quality.py [--seeds 20] [--first-seed 300] [--edits 200] [--mix lazy=0.2]...
 
 In memory, without a server: true qualities and flaws are drawn at random, people of `annotation.people` judge and draw,
-and the tables are those that a pull would bring home. Each row is one mix of 30 people, 12 ratings and 4 drawings for
-each edit (so that with 200 edits everybody rates 80), summed over the seeds. AUC: of `suspicion`, for the manner of the
-row against everybody else, mean and least of the seeds. Thresholds were tuned on seeds 100 to 119.
+and the tables are those that a pull would bring home. Checks are those of the product: its sorts, mixed in by
+`with_checks_and_repeats`, answered on its screens (`annotation_of`), judged by `passes`; photos are in colour. Each row
+is one mix of 30 people, 12 ratings and 4 drawings for each edit (so that with 200 edits everybody rates 80), summed
+over the seeds; k of n comes with the limits of Clopper and Pearson, 95 %. AUC: of `suspicion`, for the manner of the
+row against everybody else, mean and least of the seeds. Thresholds were tuned on seeds 100 to 119, and once after a
+look at 0 to 19; nothing was on 300 to 319.
 """
 
 import argparse
@@ -15,23 +18,38 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
+from shapely.geometry import box
 
+from annotation.answers import About, parse_annotation
+from annotation.checks import BLOCK, COLOURLESS, SORTS_OF, Check, passes
+from annotation.intervals import share_interval
 from annotation.manners import GROUPS, mix_of
+from annotation.order import with_checks_and_repeats
 from annotation.people import Person, rng_of
 from annotation.quality import assess
+from annotation.sight import see_check
+from annotation.simulate import annotation_of
+from annotation.worklist import CHECK, REPEAT
 from editfhf.flaws import FLAW_TYPES, flaw_types_of
+from editfhf.geometry import to_shape
 from editfhf.schema import DIMENSIONS, REGION_KINDS, TABLES, Answer, CheckAnswer, Rating, Region
 
 PEOPLE = 30
+SIZE = (1024, 768)  # pixels of an image
 RATERS, DRAWERS = 12, 4
 CHECKS, REPEATS = 0.05, 0.05
 COLUMNS = (
-    "mix", "AUC", "least AUC", "found", "watched", "honest suspended", "honest watched", "biased, dissenting suspended",
+    "mix", "AUC (least)", "found", "called good", "watch", "opinion", "honest suspended", "honest watched",
+    "honest of another opinion", "biased, dissenting, upside down suspended",
 )  # fmt: skip
+OPINIONS = ("biased", "dissenting", "upside_down")
+SUSPEND, WATCH, OPINION, GOOD = "suspend", "watch", "opinion", "good"
+LEAST_AUC = 0.95  # the goal, with 20 % careless; and no honest person's suspension
 PLACES = ("face", "left hand", "sky", "wall", "sign", "car", "tree", "roof", "table", "water", "sleeve", "shadow")
 MIXES = (
     "careless=0.2", "careless=0.2,dissenting=0.1,biased=0.1", "random=0.2", "straight_lining=0.2", "too_fast=0.2",
-    "lazy=0.2", "hostile=0.2", "pasting=0.2", "biased=0.2", "dissenting=0.2", "",
+    "half_careless=0.2", "tiring=0.2", "lazy=0.2", "hostile=0.2", "pasting=0.2", "biased=0.2", "dissenting=0.2",
+    "upside_down=0.2", "",
 )  # fmt: skip
 
 
@@ -45,26 +63,47 @@ class Thing:
 
 
 def main() -> None:
-    """Print a table for each design."""
+    """Print a table for each design, what was to be reached, and what a check of regions tells."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--first-seed", type=int, default=300)
     parser.add_argument("--edits", type=int, default=200)
     parser.add_argument("--mix", action="append", help="instead of all of them")
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    goals = []
     for title, checks, repeats, drawers, mixes in (
         ("5 % checks, 5 % repeats, regions", CHECKS, REPEATS, DRAWERS, MIXES),
-        ("no checks, no repeats, regions", 0.0, 0.0, DRAWERS, MIXES),
-        ("5 % checks, 5 % repeats, ratings only", CHECKS, REPEATS, 0, MIXES[:3]),
+        ("No checks, no repeats, regions", 0.0, 0.0, DRAWERS, MIXES),
+        ("5 % checks, 5 % repeats, ratings only", CHECKS, REPEATS, 0, MIXES[:7]),
     ):
-        print(f"\n{title} (seeds {seeds.start} to {seeds.stop - 1}, {arguments.edits} edits)\n", flush=True)
+        print(f"\n{title} (seeds {seeds.start} to {seeds.stop - 1}, {arguments.edits} edits):\n", flush=True)
         print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
         for mix in arguments.mix or mixes:
-            print(row_of(mix, seeds, arguments.edits, checks, repeats, drawers), flush=True)
+            row = row_of(mix, seeds, arguments.edits, checks, repeats, drawers)
+            print(row.line, flush=True)
+            if mix == MIXES[0]:
+                goals.append(f"| {title} | {row.goal} |")
+    if goals:
+        print("\n| 20 % careless | AUC, least of the seeds | honest suspended | goal reached |\n|---|---|---|---|")
+        print("\n".join(goals))
+    after, before = (sum(one) for one in zip(*(block_of_a_random_drawer(n) for n in range(DRAWINGS)), strict=True))
+    print(f"\nBlocks that simulated random drawers pass: {share(after, DRAWINGS)}")
+    print(f"that they would if any outline that touches one were enough: {share(before, DRAWINGS)}")
 
 
-def row_of(mix: str, seeds: range, n_edits: int, checks: float, repeats: float, drawers: int) -> str:
+DRAWINGS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table, and cells that say how it compares with the goal."""
+
+    line: str
+    goal: str
+
+
+def row_of(mix: str, seeds: range, n_edits: int, checks: float, repeats: float, drawers: int) -> Row:
     """One line of the table."""
     wanted = mix.partition("=")[0]
     sought = GROUPS.get(wanted, (wanted,))
@@ -77,15 +116,31 @@ def row_of(mix: str, seeds: range, n_edits: int, checks: float, repeats: float, 
         if wanted:
             aucs.append(auc(assessed["suspicion"].to_numpy(), manners.isin(sought).to_numpy()))
 
-    def share(manners: tuple[str, ...], *of: str) -> str:
+    def counted(manners: tuple[str, ...], verdict: str) -> str:
         total = sum(n for (manner, _), n in verdicts.items() if manner in manners)
-        return f"{sum(verdicts[manner, verdict] for manner in manners for verdict in of)} of {total}" if total else ""
+        return share(sum(verdicts[manner, verdict] for manner in manners), total) if total else ""
 
-    ranked = [f"{np.mean(aucs):.3f}", f"{min(aucs):.3f}"] if aucs else ["", ""]
-    found = [share(sought, "suspend"), share(sought, "watch")]
-    honest = ("honest",)
-    cells = [mix or "all honest", *ranked, *found, share(honest, "suspend"), share(honest, "watch")]
-    return f"| {' | '.join([*cells, share(('biased', 'dissenting'), 'suspend')])} |"
+    ranked = f"{np.mean(aucs):.3f} ({min(aucs):.3f})" if aucs else ""
+    found = [counted(sought, verdict) for verdict in (SUSPEND, GOOD, WATCH, OPINION)]
+    honest = [counted(("honest",), verdict) for verdict in (SUSPEND, WATCH, OPINION)]
+    cells = [mix or "all honest", ranked, *found, *honest, counted(OPINIONS, SUSPEND)]
+    is_reached = bool(aucs) and min(aucs) >= LEAST_AUC and not verdicts["honest", SUSPEND]
+    goal = f"{min(aucs, default=np.nan):.3f} | {honest[0]} | {'yes' if is_reached else 'no'}"
+    return Row(f"| {' | '.join(cells)} |", goal)
+
+
+def share(k: int, n: int) -> str:
+    low, high = share_interval(np.array(k), np.array(n))
+    return f"{k} of {n} ({100 * low:.1f}–{100 * high:.1f} %)"
+
+
+def block_of_a_random_drawer(number: int) -> tuple[bool, bool]:
+    """Whether somebody who draws anywhere passes a check of regions; and would, if touching the block were enough."""
+    person = Person.make(number, 0, "random")
+    check = Check(f"block-{number}", "block", "", "", "", SIZE)
+    answer, _, regions = _said_of(person, check, "regions", seed=0)
+    touched = any(to_shape(region.polygon).intersects(box(*BLOCK)) for region in regions)
+    return bool(passes(check, {}, regions, answer.outcome)), touched
 
 
 def auc(score: np.ndarray, is_sought: np.ndarray) -> float:
@@ -111,43 +166,45 @@ def answer(
     """The tables `ratings`, `regions`, `answers`, `check_answers` of a campaign in which everybody has equal work."""
     rng = rng_of("campaign", seed)
     rows: dict[str, list[dict[str, object]]] = {"ratings": [], "regions": [], "answers": [], "check_answers": []}
-    load: Counter[str] = Counter()
-    rated: dict[str, list[Thing]] = {name_of(person): [] for person in people}
-    drawn: Counter[str] = Counter()
+    loads: dict[str, Counter[str]] = {"ratings": Counter(), "regions": Counter()}
+    shares: dict[tuple[str, str], list[str]] = {}
     person_of = {name_of(person): person for person in people}
-
-    def least_loaded(loads: Counter[str], n: int) -> list[str]:
-        chosen = sorted(person_of, key=lambda name: (loads[name], rng.random()))[:n]
-        loads.update(chosen)
-        return chosen
-
+    thing_of = {thing.name: thing for thing in things}
     for thing in things:
-        for name in least_loaded(load, RATERS):
-            rated[name].append(thing)
-        for name in least_loaded(drawn, drawers):
-            _draw(person_of[name], thing, seed, rows)
-    nothing = Thing("noise", dict.fromkeys(DIMENSIONS, 0.0), [])
-    for name, seen in rated.items():
-        person = person_of[name]
-        for position, thing in enumerate(seen):
-            _rate(person, thing, seed, position, rows, nth=1)
-        again = rng.permutation(len(seen))[: round(repeats * len(seen))]
-        for position, index in enumerate(again, start=len(seen)):
-            _rate(person, seen[index], seed, position, rows, nth=2)
-        for number in range(round(checks * len(seen))):
-            own = rng_of("check", seed, name, number)
-            grades = [person.rate(dimension, nothing.quality[dimension], own) for dimension in DIMENSIONS]
-            # Nobody honest finds noise good, in any respect.
-            row = CheckAnswer(
-                f"noise-{number}", name, "simulated", "ratings", "check", max(grades) <= 3, str(grades),
-                person.seconds(0, own), _time(number),
-            )  # fmt: skip
-            rows["check_answers"].append(asdict(row))
+        for screen, n in (("ratings", RATERS), ("regions", drawers)):
+            load = loads[screen]
+            chosen = sorted(person_of, key=lambda name: (load[name], rng.random()))[:n]
+            load.update(chosen)
+            for name in chosen:
+                shares.setdefault((screen, name), []).append(thing.name)
+    for (screen, name), seen in shares.items():
+        again = repeats if screen == "ratings" else 0.0
+        known = checks_for(screen, len(seen), checks, again, rng)
+        order = with_checks_and_repeats(seen, list(known), checks, again, 0, int(rng.integers(2**31)))
+        for position, (item, role) in enumerate(order, start=1):
+            person = person_of[name].after(position - 1)
+            if role == CHECK:
+                _answer_check(person, known[item], screen, seed, position, rows)
+            elif screen == "ratings":
+                _rate(person, thing_of[item], seed, position, rows, nth=2 if role == REPEAT else 1)
+            else:
+                _draw(person, thing_of[item], seed, rows)
     ratings, regions, answers, check_answers = (
         pd.DataFrame(rows[name], columns=TABLES[name].names)
         for name in ("ratings", "regions", "answers", "check_answers")
     )
     return ratings, regions, answers, check_answers
+
+
+def checks_for(screen: str, n: int, checks: float, repeats: float, rng: np.random.Generator) -> dict[str, Check]:
+    """As many as a person with n edits may need, the sorts in turn, in an order of the person's own."""
+    sorts = SORTS_OF[screen]
+    made = [
+        Check(f"{sort}-{number}", sort, "", "", COLOURLESS[number % 2], SIZE)
+        for number in range(round(n * checks / (1 - checks - repeats)) + 1)
+        for sort in (sorts[number % len(sorts)],)
+    ]
+    return {made[index].check_id: made[index] for index in rng.permutation(len(made))}
 
 
 def make_thing(seed: int, index: int) -> Thing:
@@ -184,6 +241,29 @@ def _rate(
         rows["ratings"].append(asdict(rating))
     said = Answer(thing.name, name_of(person), "simulated", "ratings", "answered", "", seconds, _time(position))
     rows["answers"].append(asdict(said))
+
+
+def _answer_check(
+    person: Person, check: Check, screen: str, seed: int, position: int, rows: dict[str, list[dict[str, object]]]
+) -> None:
+    answer, scores, regions = _said_of(person, check, screen, seed, position)
+    passed = passes(check, scores, regions, answer.outcome)
+    if passed is not None:
+        row = CheckAnswer(
+            check.check_id, answer.annotator, "simulated", screen, CHECK, passed, str(scores), answer.lead_time_s,
+            answer.submitted_at,
+        )  # fmt: skip
+        rows["check_answers"].append(asdict(row))
+
+
+def _said_of(
+    person: Person, check: Check, screen: str, seed: int, position: int = 0
+) -> tuple[Answer, dict[str, float], list[Region]]:
+    """What the person says of a check, through the product's own screen and reader."""
+    said = annotation_of(person, see_check(check), screen, seed) | {"created_at": _time(position)}
+    parsed = parse_annotation(said, About(screen, check.check_id, name_of(person), "simulated"))
+    assert parsed.answer is not None
+    return parsed.answer, {rating.dimension: rating.score for rating in parsed.ratings}, parsed.regions
 
 
 def _draw(person: Person, thing: Thing, seed: int, rows: dict[str, list[dict[str, object]]]) -> None:

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from editfhf.errors import BadInput
+from editfhf.flaws import FLAWS
 
 CONFIG_NAME = "editfhf.yaml"
 
@@ -74,10 +75,17 @@ class AnnotationConfig(_Section):
     checks: Annotated[float, Field(ge=0, le=0.4)] = 0.05
     repeats: Annotated[float, Field(ge=0, le=0.4)] = 0.05
     qualification: Annotated[int, Field(ge=0, le=100)] = 0
+    qualification_share: Annotated[float, Field(gt=0, le=1)] = 0.75
+    consent: bool = True
+    consent_text: str = ""
+    vision_check: bool = True
+    colour_vision: Literal["watch", "required"] = "watch"
+    simulated_admission: bool = False
     seed: int = 0
     session_minutes: Annotated[float, Field(gt=0, le=30)] = 30
     wage_per_hour: Annotated[float, Field(ge=0)] = 15
     assisted: Annotated[float, Field(ge=0, le=1)] = 0.9
+    renamed_flaw_types: dict[str, str] = {}
     simulated_annotators: Annotated[int, Field(ge=1, le=1000)] = 16
 
     def people_per_edit(self, screen: str) -> int:
@@ -142,6 +150,7 @@ class Config(_Section):
         except ValidationError as error:
             problem = error.errors()[0]
             raise _line_error(path, tree, problem) from error
+        _check_renamed(path, tree, config.annotation.renamed_flaw_types)
         shares = config.build.splits
         total = shares.train + shares.validation + shares.test
         if abs(total - 1) > 1e-6:
@@ -155,6 +164,20 @@ class Config(_Section):
 def line_of_setting(path: Path, *keys: str | int) -> int:
     """The line (from 1) on which a setting stands in the file, for values that only their user can judge."""
     return _line_of(yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader), keys)
+
+
+def _check_renamed(path: Path, tree: yaml.Node | None, renamed: dict[str, str]) -> None:
+    """Raises BadInput for a name of today that is none, and for an earlier one that is of today."""
+    for old, new in renamed.items():
+        where = f"{path}: line {_line_of(tree, ('annotation', 'renamed_flaw_types', old))}: "
+        if new not in FLAWS:
+            close = difflib.get_close_matches(new, FLAWS, 1)
+            hint = f"Did you mean `{close[0]}`?" if close else "`editfhf flaws` lists all."
+            raise BadInput(f"{where}annotation.renamed_flaw_types: there is no flaw type {new!r}.", mend=hint)
+        if old in FLAWS:  # what people choose on the screen of today would be changed as well
+            raise BadInput(
+                f"{where}annotation.renamed_flaw_types: {old!r} is a flaw type of today.", mend="Take out that line."
+            )
 
 
 def _line_error(path: Path, tree: yaml.Node | None, problem: Any) -> BadInput:
@@ -238,11 +261,18 @@ annotation:
   preference_pairs: 500     # pairs of two models' edits of one photo and instruction at most, even over models; 0: none
   checks: 0.05              # share of the items whose answer is known (noise is not excellent)
   repeats: 0.05             # share of the ratings that the same person is asked for again
-  qualification: 0          # such items before the first edit; `annotate quality` says who fails
+  qualification: 0          # such items before the first edit; the edits are held back until they are passed
+  qualification_share: 0.75 # of them that have to be right
+  consent: true             # people agree before they get any edit, and it is recorded
+  consent_text: ""          # what they agree to: text, or the name of a .txt file in this folder; empty: a short one
+  vision_check: true        # rings and dots to read before the first edit (acuity, colours)
+  colour_vision: watch      # who misreads the dots: watch (works, and is named) or required (gets no edits)
+  simulated_admission: false    # whether a rehearsal goes through consent and vision check, too (a program has no eyes)
   seed: 0                   # of who looks at what
   session_minutes: 30       # at a time; ITU-R BT.500 allows half an hour
   wage_per_hour: 15         # for `editfhf annotate plan`, in any currency
   assisted: 0.9             # share of the edits on which predictions are drawn beforehand, if any; others: a control
+  renamed_flaw_types: {{}}    # of screens before a change of the flaw types, such as {{grain: texture_noise}}
   simulated_annotators: 16  # for the rehearsal only (`editfhf annotate simulate`)
 
 build:

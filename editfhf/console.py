@@ -163,6 +163,18 @@ def some_of(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
+def spans(numbers: Iterable[int]) -> str:
+    """Whole numbers in few words, in rising order: `1–29, 31`."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = [f"{run[0]}–{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
+    return ", ".join(parts)
+
+
 def _console(stderr: bool = False) -> Any:
     from rich.console import Console as RichConsole
 

@@ -5,7 +5,7 @@ from functools import cache
 import pyarrow as pa
 from datasets import Features, Image, List, Value
 
-from editfhf.schema import DIMENSIONS, TABLES
+from editfhf.schema import DIMENSIONS, TABLES, WORKSPACE_COLUMNS
 
 FOLDERS = {"default": "edits", "ratings": "ratings", "regions": "regions", "answers": "answers"}
 RAW_CONFIGS = ("ratings", "regions", "answers")
@@ -18,7 +18,9 @@ _TEXT = Value("string")
 def features_of(config: str) -> Features:
     """The features of a config, in the order of its columns."""
     if config != "default":
-        return Features.from_arrow_schema(TABLES[config])
+        return Features.from_arrow_schema(
+            pa.schema([field for field in TABLES[config] if field.name not in WORKSPACE_COLUMNS])
+        )
     scores = {
         f"{dimension}{suffix}": Value("int32" if suffix == "_n" else "float64")
         for dimension in DIMENSIONS

@@ -6,7 +6,7 @@ dataset config of the same name, so that building the dataset selects rows and n
 
 import hashlib
 import json
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -16,7 +16,8 @@ REGION_KINDS = ("artifact", "editing_failure")
 EXTENTS = ("region", "whole", "missing")
 OUTCOMES = ("answered", "no_flaw", "cannot_judge", "skipped")
 ANNOTATOR_KINDS = ("human", "simulated")
-PROJECT_TYPES = ("ratings", "regions", "together", "verify", "preference")  # `together`: both first on one screen
+# `together`: both first on one screen; `admission`: before the first session
+PROJECT_TYPES = ("ratings", "regions", "together", "verify", "preference", "admission")
 # Screens whose things are no edits: their answers have a table of their own, with these columns for the thing and for
 # what was said of it.
 OWN_TABLES: dict[str, tuple[str, str, str]] = {
@@ -26,6 +27,7 @@ OWN_TABLES: dict[str, tuple[str, str, str]] = {
 RATING_TYPES = ("ratings", "together")
 REGION_TYPES = ("regions", "together")
 SPLITS = ("train", "validation", "test")
+WORKSPACE_COLUMNS = ("screen",)  # of tables of a workspace, not of the dataset that is built of them
 
 RegionKind = Literal["artifact", "editing_failure"]
 Extent = Literal["region", "whole", "missing"]
@@ -138,7 +140,8 @@ class Region:
 
     `region_id` is of its outline, too: drawn anew, it is another region, and no verdict on the old one is on it.
     `polygon` lies on the edited image, `source_polygon` on the source photo (what vanished or was not edited); both are
-    empty lists where nothing was drawn, which only `extent` `whole` and `missing` allow for `polygon`.
+    empty lists where nothing was drawn, which only `extent` `whole` and `missing` allow for `polygon`. `screen`: see
+    `Answer`.
     """
 
     edit_id: str
@@ -154,11 +157,12 @@ class Region:
     assisted: bool
     lead_time_s: float
     submitted_at: str
+    screen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """One raw score by one annotator, on the scale as shown."""
+    """One raw score by one annotator, on the scale as shown. `screen`: see `Answer`."""
 
     edit_id: str
     annotator: str
@@ -174,6 +178,7 @@ class Rating:
     repeat: bool = False
     check: bool = False
     screened: bool = False
+    screen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +186,8 @@ class Answer:
     """That somebody looked at an edit: the denominator of every share. `reason` is given with `cannot_judge`.
 
     `screened`: the person's answers were set aside; in `regions` too none of theirs counts then.
+    `screen`: the version (8 hex digits) of the labelling screen that the project had when the answer was given; ""
+    where that is not known.
     """
 
     edit_id: str
@@ -192,6 +199,7 @@ class Answer:
     lead_time_s: float
     submitted_at: str
     screened: bool = False
+    screen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +209,8 @@ class Assignment:
     Attributes:
         item_id: all that the task on the server says of it: a keyed hash, which tells neither edit nor role.
         edit_id: of the edit, or of the check; on the screen `verify` of the region, on `preference` of the pair.
-        role: `edit`, `repeat` (of one that the same person rated before), `check`, or `qualification`.
+            On `admission` of the text that is agreed to.
+        role: `edit`, `repeat` (of one that the same person rated before), `check`, `qualification`, or `admission`.
         position: the how-manieth of this person on this kind of screen, from 1.
     """
 
@@ -215,7 +224,10 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True)
 class CheckAnswer:
-    """How somebody answered an item whose answer is known; `passed`: no honest person would have answered otherwise."""
+    """How somebody answered an item whose answer is known; `passed`: an honest person could have answered so.
+
+    What was skipped is there only of the qualification, where it is not passed.
+    """
 
     check_id: str
     annotator: str
@@ -229,10 +241,32 @@ class CheckAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Admission:
+    """What somebody answered before the first session; it stays in the workspace, and is in no dataset.
+
+    Attributes:
+        consent_text: which text was shown: `annotation/consent/ID.txt`. consented: where it was asked; else True.
+        acuity_right, acuity_of: rings whose gap was seen, of those shown (0: none were). colour_right, colour_of: the
+            same of figures in dots. Not medical findings: nobody held the distance or the screen's colours.
+    """
+
+    consent_text: str
+    annotator: str
+    annotator_kind: str
+    consented: bool
+    acuity_right: int
+    acuity_of: int
+    colour_right: int
+    colour_of: int
+    lead_time_s: float
+    submitted_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What a second person says of a region that a single person drew.
 
-    `verdict`: `flaw` (with its type), `no_flaw`, `cannot_judge` or `skipped`.
+    `verdict`: `flaw` (with its type), `no_flaw`, `cannot_judge` or `skipped`. `screen`: see `Answer`.
     """
 
     region_id: str
@@ -244,6 +278,7 @@ class Verdict:
     lead_time_s: float
     submitted_at: str
     screened: bool = False
+    screen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +290,7 @@ class Preference:
         first_sha256, second_sha256: of the pixels of both images where the second is no edit; "" for edits.
         choice: `first`, `second`, `tie`, `cannot_judge` or `skipped`, whatever side they were shown on.
         left: which was shown on the left, `first` or `second`.
+        screen: see `Answer`.
     """
 
     pair_id: str
@@ -269,11 +305,15 @@ class Preference:
     lead_time_s: float
     submitted_at: str
     screened: bool = False
+    screen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedAnswer:
-    """What `annotate pull` could not take: which `part` of an annotation, why, and the raw JSON: nothing is lost."""
+    """What `annotate pull` could not take: which `part` of an annotation, why, and the raw JSON: nothing is lost.
+
+    `taken`: the rest of the annotation was; where it is False, nobody's opinion came of it.
+    """
 
     project: int
     task: int
@@ -283,6 +323,8 @@ class RefusedAnswer:
     part: str
     reason: str
     raw: str
+    project_type: str = ""
+    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,24 +412,44 @@ def _columns_of(record: type) -> pa.Schema:
     return pa.schema([(field.name, _ARROW_TYPES[field.type]) for field in fields(record)])
 
 
-TABLES: dict[str, pa.Schema] = {
-    "sources": _columns_of(Source),
-    "sources_set_aside": pa.schema([("file", pa.string()), ("reason", pa.string())]),
-    "vlm_answers": _columns_of(VlmAnswer),
-    "instructions_set_aside": _columns_of(SetAsideInstruction),
-    "splits": pa.schema([("source_id", pa.string()), ("split", pa.string())]),
-    "ratings": _columns_of(Rating),
-    "regions": _columns_of(Region),
-    "answers": _columns_of(Answer),
-    "assignments": _columns_of(Assignment),
-    "check_answers": _columns_of(CheckAnswer),
-    "verdicts": _columns_of(Verdict),
-    "preferences": _columns_of(Preference),
-    "refused_answers": _columns_of(RefusedAnswer),
-    "mos": _columns_of(OpinionScore),
-    "consensus": _columns_of(ConsensusRegion),
-    "predictions": _columns_of(PredictedRegion),
+_RECORDS: dict[str, type] = {
+    "sources": Source,
+    "vlm_answers": VlmAnswer,
+    "instructions_set_aside": SetAsideInstruction,
+    "ratings": Rating,
+    "regions": Region,
+    "answers": Answer,
+    "assignments": Assignment,
+    "check_answers": CheckAnswer,
+    "admissions": Admission,
+    "verdicts": Verdict,
+    "preferences": Preference,
+    "refused_answers": RefusedAnswer,
+    "mos": OpinionScore,
+    "consensus": ConsensusRegion,
+    "predictions": PredictedRegion,
 }
+TABLES: dict[str, pa.Schema] = {
+    **{name: _columns_of(record) for name, record in _RECORDS.items()},
+    "sources_set_aside": pa.schema([("file", pa.string()), ("reason", pa.string())]),
+    "splits": pa.schema([("source_id", pa.string()), ("split", pa.string())]),
+}
+
+
+def as_of_today(name: str, table: pa.Table) -> pa.Table:
+    """A stored table with the columns of `TABLES[name]`. Those that an earlier version did not know hold the default of
+    their record.
+
+    Raises:
+        KeyError, pa.ArrowException: a column that has none is missing, or is of another type.
+    """
+    schema = TABLES[name]
+    defaults = {field.name: field.default for field in fields(_RECORDS[name])} if name in _RECORDS else {}
+    for column in schema.names:
+        default = defaults.get(column, MISSING)
+        if column not in table.column_names and default is not MISSING:
+            table = table.append_column(column, pa.repeat(pa.scalar(default, schema.field(column).type), len(table)))
+    return table.select(schema.names).cast(schema)
 
 
 def to_table(name: str, records: list[Any]) -> pa.Table:

@@ -151,7 +151,7 @@ def write_raw(table: pa.Table, config: str, split_of: dict[str, str], folder: Pa
         split → number of rows.
     """
     schema = arrow_schema_of(config)
-    table = table.combine_chunks()
+    table = table.select(schema.names).combine_chunks()
     first = [name for name in ("edit_id", "annotator", "dimension", "region_id") if name in table.column_names]
     rest = [name for name in table.column_names if name not in first and not pa.types.is_list(schema.field(name).type)]
     order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in (*first, *rest)])

@@ -17,7 +17,7 @@ from editfhf.config import CONFIG_NAME, Config
 from editfhf.errors import BadInput, first_line
 from editfhf.files import whole_file
 from editfhf.ledger import Ledger
-from editfhf.schema import TABLES, Edit, Source, to_table
+from editfhf.schema import TABLES, Edit, Source, as_of_today, to_table
 from editfhf.storage import ImageStore
 
 ANALYSIS_TABLES = {"mos", "consensus"}
@@ -100,13 +100,13 @@ class Workspace:
         """The table `name` of `editfhf.schema.TABLES`; empty when nothing was stored yet.
 
         Raises:
-            BadInput: the file is damaged or lacks a column.
+            BadInput: the file is damaged or lacks a column that every version wrote.
         """
         path = self.table_path(name)
         if not path.is_file():
             return TABLES[name].empty_table()
         try:
-            return pq.read_table(path).select(TABLES[name].names).cast(TABLES[name])
+            return as_of_today(name, pq.read_table(path))
         except (pa.ArrowException, KeyError, OSError) as error:
             raise BadInput(
                 f"{path} cannot be read: {first_line(error)}.",

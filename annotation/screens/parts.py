@@ -141,6 +141,11 @@ def unless_not_judged(controls: str) -> str:
     return f"{opened}{controls}</View></View>"
 
 
+def choices(answers: Mapping[str, str]) -> str:
+    """Answers without keys; alias → what an annotator reads."""
+    return "".join(f'<Choice value="{text}" alias="{alias}"/>' for alias, text in answers.items())
+
+
 def flaw_choices(kind: str) -> str:
     """The flaw types of one kind, each with its description as a hint."""
     return "".join(

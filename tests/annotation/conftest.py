@@ -69,12 +69,15 @@ def workspace(served_workspace: Workspace) -> Workspace:
 
 SETTINGS = {
     "screens": "[together]", "raters_per_edit": 3, "drawers_per_edit": 4, "checks": 0.0, "repeats": 0.0,
-    "simulated_annotators": 8,
+    "simulated_annotators": 8, "consent": "false", "vision_check": "false",
 }  # fmt: skip
 
 
 def use_settings(workspace: Workspace, **changes: object) -> Workspace:
-    """A small campaign: ratings and regions on one screen, by four people, unless a test says otherwise."""
+    """A small campaign: ratings and regions on one screen, by four people, unless a test says otherwise.
+
+    Nobody has to be admitted, unless it is about that.
+    """
     lines = [f"  {name}: {value}" for name, value in (SETTINGS | changes).items()]
     (workspace.root / "editfhf.yaml").write_text("\n".join(["annotation:", *lines]) + "\n")
     workspace.__dict__.pop("config", None)  # read again
@@ -83,9 +86,9 @@ def use_settings(workspace: Workspace, **changes: object) -> Workspace:
 
 def start_afresh(workspace: Workspace) -> None:
     """Forget the campaign; the projects of other tests stay on the server beside the next one."""
-    for name in ("campaign.json", "projects.json", "people.json"):
+    for name in ("campaign.json", "projects.json", "people.json", "erased.json"):
         (workspace.annotation_dir / name).unlink(missing_ok=True)
-    for name in ("raw", "checks", "marks", "pairs"):
+    for name in ("raw", "checks", "marks", "pairs", "plates", "consent"):
         shutil.rmtree(workspace.annotation_dir / name, ignore_errors=True)
     for name in (*HARVESTED, "assignments"):
         workspace.table_path(name).unlink(missing_ok=True)

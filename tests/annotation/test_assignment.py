@@ -9,7 +9,8 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_flow
 
-from annotation.assignment import REPEAT_AFTER, Thing, assign, item_id, spread, with_checks_and_repeats
+from annotation.assignment import assign, item_id
+from annotation.order import REPEAT_AFTER, Thing, spread, with_checks_and_repeats
 from editfhf.errors import BadInput
 
 

@@ -20,6 +20,7 @@ from annotation.client import connect
 from editfhf import cli
 from editfhf.errors import BadInput
 from tests.annotation.conftest import own_server
+from tests.annotation.on_server import projects_called
 from tests.factories import make_workspace
 
 SCREEN = '<View><Text name="t" value="$text"/><Choices name="c" toName="t"><Choice value="a"/></Choices></View>'
@@ -357,7 +358,7 @@ def test_a_back_up_under_load_is_whole_and_brings_the_server_back(served_workspa
         server.serve(workspace, print)
     again = connect(workspace)  # with the token as before
     assert again.url == url
-    assert again.projects("Later") == {}
+    assert projects_called(again, "Later") == {}
     with pytest.raises(BadInput, match="deleted"):
         again.project_state(later)
     again.export(project, tmp_path / "export.json")

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from annotation.answers import About, parse_annotation
 from annotation.checks import COLOURLESS, HONEST, SORTS_OF, Check, make_checks, passes
 from annotation.people import Person, rng_of
+from annotation.sight import see_check
+from annotation.simulate import annotation_of
 from editfhf.schema import DIMENSIONS, Region, Source, stable_id
 from editfhf.workspace import Workspace
 from tests.factories import photo
@@ -39,7 +42,7 @@ def check_of(sort, instruction="remove the cup") -> Check:
     return Check("0" * 16, sort, "sources/a.png", "checks/b.png", instruction, (SIDE, SIDE))
 
 
-def region(left=0.4, top=0.4, right=0.6, bottom=0.6, extent="region") -> Region:
+def region(left=0.35, top=0.35, right=0.6, bottom=0.6, extent="region") -> Region:
     ring = [[left, top], [right, top], [right, bottom], [left, bottom]]
     polygon = [ring] if extent == "region" else []
     return Region(
@@ -167,3 +170,19 @@ def test_simulated_honest_people_pass_and_those_who_say_the_opposite_fail():
     assert shares["biased"] > 0.9
     assert shares["random"] < 0.6
     assert shares["hostile"] < 0.05
+
+
+def test_a_block_is_passed_by_honest_people_and_seldom_by_who_draws_anywhere():
+    block = see_check(check_of("block"))
+    passed = {}
+    for manner in ("honest", "random"):
+        verdicts = []
+        for number in range(1, 201):
+            said = annotation_of(Person.make(number, 5, manner), block, "regions", 0) | {
+                "created_at": "2026-01-01T00:00Z"
+            }
+            parsed = parse_annotation(said, About("regions", block.edit_id, "ann", "simulated"))
+            verdicts.append(passes(check_of("block"), {}, parsed.regions, parsed.answer.outcome))
+        passed[manner] = np.mean(verdicts)
+    assert passed["honest"] > 0.75  # who overlooks one flaw of six overlooks this one as often
+    assert passed["random"] < 0.15

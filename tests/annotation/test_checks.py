@@ -121,10 +121,12 @@ def region(*corners, extent="region"):
     return Region(*who, "artifact", "texture_noise", extent, polygon, [], "grain", False, 1.0, "2026-11-23T00:00:00Z")
 
 
-INSIDE = region((0.45, 0.45), (0.55, 0.45), (0.5, 0.55))
-ACROSS = region((0.0, 0.0), (0.35, 0.0), (0.35, 0.35))
+INSIDE = region((0.32, 0.32), (0.68, 0.32), (0.5, 0.68))
+DOT = region((0.45, 0.45), (0.55, 0.45), (0.5, 0.55))
+ACROSS = region((0.0, 0.0), (0.6, 0.0), (0.6, 0.6))
 BESIDE = region((0.0, 0.0), (0.2, 0.0), (0.2, 0.2))
 WHOLE = region(extent="whole")
+ALMOST_ALL = region((0.0, 0.0), (1.0, 0.0), (1.0, 0.9), (0.0, 0.9))
 
 
 def scores(quality, following, kept):
@@ -146,7 +148,11 @@ def scores(quality, following, kept):
         ("block", {}, [INSIDE], "answered", True),
         ("block", {}, [ACROSS], "answered", True),
         ("block", {}, [BESIDE, INSIDE], "answered", True),
-        ("block", {}, [WHOLE], "answered", True),
+        ("block", {}, [DOT], "answered", False),
+        ("block", {}, [WHOLE], "answered", False),
+        ("block", {}, [region(extent="missing")], "answered", False),
+        ("block", {}, [ALMOST_ALL], "answered", False),
+        ("block", {}, [ALMOST_ALL, WHOLE, INSIDE], "answered", True),
         ("block", {}, [BESIDE], "answered", False),
         ("block", {}, [], "no_flaw", False),
         ("block", scores(5, 5, 5), [], "answered", None),

@@ -14,7 +14,7 @@ import pytest
 
 from annotation import campaign, collect, database, remote, server, simulate
 from annotation.campaign import require_projects
-from annotation.client import connect
+from annotation.client import connect, is_own
 from annotation.dates import TOLERANCE, count_misdated
 from annotation.projects import title_of_campaign
 from editfhf import cli
@@ -76,14 +76,52 @@ def test_every_command_works_by_address_and_a_wrong_one_or_a_wrong_token_is_one_
     ):
         for command in ("push", "pull", "status"):
             assert run(answered, command, "--url", url) == code
-            said = capsys.readouterr().err
+            *before_it, said = capsys.readouterr().err.strip().splitlines()
             assert sentence in said
-            assert said.strip().count("\n") == 0
+            assert before_it == [f"No answer from {nobody} yet, trying again …"] * (url == nobody)
     monkeypatch.setenv(remote.TOKEN_VARIABLE, "wrong" * 8)
     for command in (["pull"], ["suspend", "1"], ["erase", "1", "--yes"]):
         assert run(answered, *command, "--url", client.url) == 2
         assert "does not take the token" in capsys.readouterr().err
     assert answered.read_table("answers").equals(before)
+
+
+@own_server
+def test_the_workspaces_own_server_is_known_by_another_name_and_starts_again_afterwards(
+    workspace, client, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setenv(remote.TOKEN_VARIABLE, server.token_path(workspace).read_text())
+    by_name = client.url.replace(server.HOST, "localhost")
+    for _ in range(2):  # when nothing was handed out yet, and later
+        assert run(workspace, "push", "--url", by_name) == 0
+        assert remote.remembered(workspace) is None
+    remote.remember(workspace, by_name)  # as earlier versions did
+    assert run(workspace, "push") == 0
+    assert remote.remembered(workspace) is None
+    running = server.serve(workspace, print)
+    assert running.url == client.url
+
+    # Another server is none of ours, though it listens on this machine, and even with projects named alike.
+    other = make_workspace(tmp_path / "other", n_sources=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "is_remote", True)
+        patch.setattr(client, "url", by_name)
+        title = title_of_campaign(workspace)
+        assert is_own(workspace, client, title)
+        assert not is_own(other, client, title)  # which has none
+        really = client.invite_token()
+        patch.setattr(client, "invite_token", lambda: really + "x")
+        assert not is_own(workspace, client, title)
+
+
+def test_a_server_elsewhere_that_serve_refuses_says_what_to_do(campaign, monkeypatch):
+    remote.remember(campaign, "http://localhost:8080")
+    with pytest.raises(BadInput, match=rf"own server by another name, remove {remote.path_of(campaign)} and run"):
+        server.serve(campaign, print)
+    remote.path_of(campaign).unlink()
+    monkeypatch.setenv(remote.URL_VARIABLE, "http://localhost:8080")
+    with pytest.raises(BadInput, match="LABEL_STUDIO_URL says so: unset it"):
+        server.serve(campaign, print)
 
 
 @own_server
@@ -273,9 +311,13 @@ def test_status_and_log_of_the_running_server_are_shown(workspace, capsys):
     assert run(workspace, "serve", "--status", "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["server"], shown["url"], shown["pid"]) == ("running", running.url, running.pid)
-    server.log_path(workspace).write_text("\n".join(f"line {n}" for n in range(100)))
+    server.log_path(workspace).write_text("".join(f"line {n}\n" for n in range(100)))
     assert run(workspace, "serve", "--logs") == 0
-    assert capsys.readouterr().out.split("\n")[:-1] == [f"line {n}" for n in range(60, 100)]
+    lines = capsys.readouterr().out.split("\n")[:-1]
+    assert len(lines) == 40
+    ours = [line for line in lines if line.startswith("line ")]  # the server may have said something since
+    assert ours == [f"line {n}" for n in range(100 - len(ours), 100)]
+    assert len(ours) > 30
 
 
 @own_server
@@ -299,3 +341,25 @@ def test_a_server_that_stops_under_a_push_is_one_sentence_and_the_push_goes_on_a
     finally:
         server.serve(workspace, print)
     assert campaign.push(workspace, connect(workspace)).tasks == N_EDITS - 3
+
+
+@own_server
+def test_an_answer_that_the_server_failed_to_count_is_seen_brought_home_and_never_withdrawn(workspace, client):
+    campaign.push(workspace, client)
+    project = only_project(workspace, client)
+    task = next(iter(client.tasks(project)))
+    assert collect.pull(workspace, client).answers == 0
+    path = server.data_dir(workspace) / database.NAME
+    with contextlib.closing(sqlite3.connect(path, timeout=60)) as opened, opened:
+        (before,) = opened.execute("SELECT updated_at FROM task WHERE id = ?", (task.id,)).fetchone()
+    client.add_annotation(task.id, {"result": ratings()})
+    with contextlib.closing(sqlite3.connect(path, timeout=60)) as opened, opened:  # as `database is locked` leaves it
+        change = "UPDATE task SET total_annotations = 0, is_labeled = 0, updated_at = ? WHERE id = ?"
+        opened.execute(change, (before, task.id))
+    assert not any(one.answers for one in client.tasks(project))
+
+    assert collect.pull(workspace, client).answers == 1
+    workspace.write_table("assignments", [])  # nothing is wanted any more: all that is not answered goes
+    use_settings(workspace, screens="[ratings]")
+    assert campaign.push(workspace, client).withdrawn == N_EDITS - 1
+    assert [one.id for one in client.tasks(project)] == [task.id]

@@ -102,6 +102,39 @@ def test_no_file_is_bad_input(workspace, tmp_path):
             import_export(workspace, path)
 
 
+def test_an_export_of_which_nothing_can_be_taken_fails_and_says_the_commonest_reason_and_where_to_look(
+    workspace, tmp_path, capsys
+):
+    first = workspace.edits()[0].edit_id
+    import_export(workspace, export(tmp_path, task(first, annotation(ratings(), id=1))))
+    strange = [task(f"elsewhere-{n}", annotation(ratings(), id=n)) for n in range(2, 5)]
+    path = export(tmp_path, *strange, task(first, annotation([], id=9)))
+    arguments = ["annotate", "import", str(path), "-w", str(workspace.root)]
+    for _ in range(2):
+        assert cli.run(arguments) == 1
+        said = capsys.readouterr().err
+        assert "None of the 4 answers" in said
+        assert "this workspace has handed out no item …" in said
+        assert str(workspace.table_path("refused_answers")) in said
+        assert len(tables_of(workspace)["refused_answers"]) == 4
+        assert len(tables_of(workspace)["answers"]) == 1  # what was there stays
+
+    assert cli.run(["annotate", "refused", "-w", str(workspace.root), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["n"], row["lost"], row["project_type"], row["people"]) for row in rows] == [
+        (3, 3, "ratings", 1),
+        (1, 1, "ratings", 1),
+    ]
+    assert rows[1]["reason"] == "the answer is empty"
+
+
+def test_an_export_whose_answers_are_all_in_a_newer_one_is_no_failure(workspace, tmp_path):
+    first = workspace.edits()[0].edit_id
+    late = annotation(ratings(), id=1, updated_at="2026-11-24T08:00:00.000000Z")
+    import_export(workspace, export(tmp_path, task(first, late)))
+    assert import_export(workspace, export(tmp_path, task(first, annotation(ratings(), id=1)))).answers == 1
+
+
 @pytest.mark.parametrize(
     "odd",
     [

@@ -70,7 +70,7 @@ def test_a_flaw_without_a_place_comes_back(flaw_type, extent, reason):
     assert found.extent == (extent if kind == "editing_failure" else "whole")
 
 
-@pytest.mark.parametrize("project_type", list(SCREENS))
+@pytest.mark.parametrize("project_type", [one for one in SCREENS if one != "admission"])
 def test_that_something_cannot_be_judged_comes_back_from_every_screen(project_type):
     parsed = parse(items.cannot_judge_items("too dark"), project_type)
     assert (parsed.answer.outcome, parsed.answer.reason, parsed.refusals) == ("cannot_judge", "too dark", [])

@@ -20,7 +20,8 @@ def edits(n_photos: int, models: str) -> list[Edit]:
 
 def pairs_of(made: list[Edit]) -> list[Pair]:
     sources = {edit.source_id for edit in made}
-    return pairs_of_models(made, {one: f"{one}.jpg" for one in sources}, {one: f"photo of {one}" for one in sources})
+    files, photo_of = ({one: f"{what}{one}" for one in sources} for what in ("", "photo of "))
+    return list(pairs_of_models(made, files, photo_of))
 
 
 def test_a_pair_is_of_two_models_one_photo_and_one_instruction():
@@ -71,6 +72,21 @@ def test_what_is_handed_out_stays_when_edits_are_added():
     more = pairs_of(edits(60, "abc"))
     assert {pair.pair_id for pair in choose_pairs(more, 9, 0, kept=before)} == before
     assert {pair.pair_id for pair in choose_pairs(more, 9, 0)} != before
+
+
+def test_what_is_handed_out_stays_when_an_edit_that_failed_is_made_after_all():
+    one, other, third = edits(1, "abc")
+    repeat = replace(Edit.plan("s0", "object_remove", "remove it", "a", "1", {}, 9), image="again.png")
+    files, photos = {"s0": "s0.jpg"}, {"s0": "photo of s0"}
+    before = list(pairs_of_models([repeat, other, third], files, photos))  # the first seed of model a failed
+    shown = {pair.pair_id for pair in before if pair.models == ("a", "b")}
+    after = list(pairs_of_models([one, repeat, other, third], files, photos, shown))
+    assert shown <= {pair.pair_id for pair in after}
+    assert len(after) == len(before) == 3  # of each two models still one
+    assert shown <= {pair.pair_id for pair in choose_pairs(after, 3, 0, kept=shown)}
+    # What nobody was shown is of the edits planned first.
+    assert {one.edit_id, third.edit_id} in [{pair.edit_id, pair.other_edit_id} for pair in after]
+    assert not shown & {pair.pair_id for pair in pairs_of_models([one, repeat, other, third], files, photos)}
 
 
 @given(st.lists(st.text("0123456789abcdef", min_size=16, max_size=16), min_size=1, max_size=40))

@@ -169,3 +169,26 @@ def test_the_better_of_two_images_is_preferred_on_whatever_side_and_hardly_any_o
     assert choices("hostile", 80, 30)["second"] > 600
     assert choices("straight_lining", 30, 80)["first"] > 550
     assert set(choices("random", 80, 30)) == {"first", "second", "tie"}
+
+
+def test_who_tires_begins_as_an_honest_person_and_ends_looking_at_little():
+    def rested(person: Person) -> float:
+        return follows_quality(person.after(0))
+
+    def tired(person: Person) -> float:
+        return follows_quality(person.after(200))
+
+    assert median_over_people("tiring", rested) > 0.75
+    assert abs(median_over_people("tiring", tired)) < 0.25
+    person = Person.make(3, 0)
+    assert person.after(10_000) == person
+
+
+def test_who_reads_one_scale_upside_down_reads_the_others_as_everybody_does():
+    def follows(person: Person, dimension: str) -> float:
+        grades = [person.rate(dimension, quality, rng_of(dimension, quality)) for quality in QUALITIES]
+        return float(np.corrcoef(grades, QUALITIES)[0, 1])
+
+    for person in people_of("upside_down"):
+        for dimension in DIMENSIONS:
+            assert (follows(person, dimension) < -0.5) == (dimension == person.upside_down)

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from annotation.cost import ASSUMED_S
 from annotation.progress import Person, reckon
-from annotation.status import PACE_COLUMNS
 from editfhf.schema import Assignment
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 EACH = {"ratings": 2, "regions": 1}
+PACE_COLUMNS = ["project_type", "annotator", "annotator_kind", "lead_time_s", "submitted_at", "screened"]
 
 
 def row(person, edit, screen="ratings", role="edit"):
@@ -60,10 +60,16 @@ def test_hours_left_are_those_of_each_persons_own_pace_then_the_others_then_the_
     progress = reckon(rows, {}, active("slow", "new"), pulled, EACH, NOW)
     left = {(one.screen, one.annotator): one.hours_left * 3600 for one in progress.people if one.asked}
     assert left["ratings", "slow"] == pytest.approx(3 * 90)
-    assert left["ratings", "new"] == pytest.approx(3 * 60)  # the median of 90 and 30
+    assert left["ratings", "new"] == pytest.approx(3 * 60)  # the mean of 90 and 30
     assert left["regions", "new"] == pytest.approx(ASSUMED_S["regions"])
     assert [one.measured for one in progress.screens] == [True, False]
     assert progress.hours_left * 3600 == pytest.approx(sum(left.values()))
+
+
+def test_a_persons_hours_add_up_by_the_mean_and_what_is_usual_is_the_median():
+    pulled = answers(*[("ratings", "ann", 10.0, 1)] * 3, *[("ratings", "ann", 40.0, 1)] * 2)
+    (ann,) = reckon([row("ann", "a"), row("ann", "b")], {}, active("ann"), pulled, EACH, NOW).people
+    assert (ann.median_s, ann.hours_left * 3600) == (10, pytest.approx(2 * 22))
 
 
 def test_days_left_are_at_the_pace_of_the_last_week():

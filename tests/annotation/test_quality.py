@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, spearmanr
+from scipy.stats import binom, binomtest, spearmanr
 from shapely.geometry import Polygon as ShapelyPolygon
 
-from annotation.intervals import consistency_interval, share_interval
+from annotation.intervals import consistency_interval, share_interval, share_of_each
 from annotation.people import Person
 from annotation.quality import TABLES_READ, assess
 from annotation.rating_evidence import rating_evidence
@@ -90,6 +90,85 @@ def test_the_interval_of_consistency_holds_the_truth_as_often_as_it_says():
         within = ((before - again) ** 2).mean(axis=1) / 2
         low, high = consistency_interval(1 - within / 1.25, np.full(4000, n))
         assert np.mean((low <= truth) & (truth <= high)) == pytest.approx(0.95, abs=0.015)
+
+
+def held_often_enough(held: int, of: int, least: float = 0.9) -> bool:
+    """Whether an interval that holds the truth that often could have done so (1 of 1,000 by accident)."""
+    return held >= binom.ppf(0.001, of, least)
+
+
+@pytest.mark.parametrize("together", [0.0, 0.5, 0.8])
+def test_the_interval_of_consistency_holds_the_truth_where_slips_of_one_edit_go_together(together):
+    rng = np.random.default_rng(7)
+    n, dimensions = 2000, 3
+    for edits in (4, 12):
+        common = rng.normal(size=(2, n, edits, 1)) * np.sqrt(together)
+        slips = 0.5 * (common + np.sqrt(1 - together) * rng.normal(size=(2, n, edits, dimensions)))
+        within = ((slips[0] - slips[1]) ** 2).mean(axis=(1, 2)) / 2
+        truth = 1 - 0.25 / 1.25
+        low, high = consistency_interval(1 - within / 1.25, np.full(n, edits))
+        assert held_often_enough(((low <= truth) & (truth <= high)).sum(), n)
+        if together == 0.8:  # as of independent ratings: what it was
+            low, high = consistency_interval(1 - within / 1.25, np.full(n, dimensions * edits))
+            assert not held_often_enough(((low <= truth) & (truth <= high)).sum(), n)
+
+
+def test_repeats_are_counted_by_edits():
+    grades = {name: {str(i): float(1 + (i * 7 + len(name)) % 5) for i in range(8)} for name in ("a", "bb")}
+    tables = [rating_rows(grades, name) for name in DIMENSIONS]
+    again = [rating_rows({"a": {edit: grades["a"][edit] for edit in "012"}}, name, repeat=True) for name in DIMENSIONS]
+    result = rating_evidence(pd.concat([*tables, *again]), pd.Index(["a", "bb"]))
+    assert result["n_repeats"].tolist() == [3, 0]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_the_interval_of_a_share_holds_the_truth_where_what_is_of_one_edit_goes_together(share):
+    rng = np.random.default_rng(8)
+    n, edits, each = 1500, 12, 5
+    of_edit = rng.beta(share, 1 - share, (n, edits))  # half of the variance is the edit's
+    k = (rng.random((each, n, edits)) < of_edit).astype(float)
+    person, edit = (np.broadcast_to(one, k.shape).ravel() for one in np.indices((n, edits)))
+    _, total, low, high = share_of_each(person, edit, k.ravel(), np.ones(k.size), n)
+    assert (total == edits * each).all()
+    assert held_often_enough(((low <= share) & (share <= high)).sum(), n)
+    low, high = share_interval(k.sum(axis=(0, 2)), np.full(n, edits * each))
+    assert not held_often_enough(((low <= share) & (share <= high)).sum(), n)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=12))
+def test_a_share_of_single_answers_lies_in_the_limits_of_clopper_and_pearson_or_wider(rows):
+    person = np.array([who for who, _ in rows], int)
+    k = np.array([has for _, has in rows], float)
+    share, total, low, high = share_of_each(person, np.arange(len(rows)), k, np.ones(len(rows)), 3)
+    for who in range(3):
+        own = k[person == who]
+        expected_low, expected_high = share_interval(own.sum(), np.array(len(own)))
+        assert total[who] == len(own)
+        assert np.isnan(share[who]) if not len(own) else share[who] == pytest.approx(own.mean())
+        assert low[who] == pytest.approx(expected_low)
+        assert high[who] == pytest.approx(expected_high)
+
+
+def test_the_intervals_of_bias_and_inconsistency_hold_the_truth_where_slips_of_one_edit_go_together():
+    rng = np.random.default_rng(9)
+    n, edits, sigma = 400, 40, 0.3
+    names = list(map(str, range(edits)))
+    # Nobody of those who are measured is among the others, who are exact.
+    exact = {f"other{i}": dict.fromkeys(names, 3.0) for i in range(2)}
+    common = rng.normal(size=(n, edits)) * np.sqrt(0.8)
+    tables = []
+    for dimension in DIMENSIONS:
+        own = 3.4 + sigma * (common + np.sqrt(0.2) * rng.normal(size=(n, edits)))
+        grades = {f"own{i}": dict(zip(names, own[i], strict=True)) for i in range(n)}
+        tables += [rating_rows(exact, dimension), rating_rows(grades, dimension, screened=True)]
+    people = pd.Index([*exact, *(f"own{i}" for i in range(n))])
+    result = rating_evidence(pd.concat(tables), people)[2:]
+    for name, truth in (("bias", 10.0), ("inconsistency", 25 * sigma)):
+        held = (result[f"{name}_low"] <= truth) & (truth <= result[f"{name}_high"])
+        assert held_often_enough(held.sum(), n)
+    # As of independent ratings, which is what it was:
+    reach = 1.96 * 1.2533 * result["inconsistency"] / np.sqrt(edits * len(DIMENSIONS))
+    assert not held_often_enough(((result["bias"] - 10).abs() <= reach).sum(), n)
 
 
 def test_the_interval_of_agreement_holds_the_truth_about_as_often_as_it_says():
@@ -313,6 +392,14 @@ def test_a_failed_check_or_two_is_no_proof_and_four_of_four_are():
     assert "passed 0% (0% to 60%) of 4 checks" in result.loc["person-002", "reasons"]
 
 
+def test_the_qualification_round_is_no_evidence_of_how_somebody_works():
+    tables, _ = campaign(["random"], n_edits=60)
+    *others, checks = tables
+    failed = checks.iloc[:1].assign(role="qualification", passed=False)
+    again = pd.concat([checks, *(failed.assign(check_id=f"first {number}") for number in range(20))])
+    pd.testing.assert_frame_equal(assess(*others, again), assess(*tables))
+
+
 def test_the_order_of_the_tables_rows_changes_nothing():
     tables, _ = campaign(["random", "lazy", "pasting"], n_edits=60)
     shuffled = [table.sample(frac=1, random_state=7).reset_index(drop=True) for table in tables]
@@ -346,8 +433,8 @@ def test_who_agrees_with_nobody_is_not_suspended_while_anything_shows_that_he_lo
     def verdict(**known: float) -> str:
         return judge(evidence_of(**known), Thresholds()).loc["stranger", "verdict"]
 
-    assert verdict(**nobody) == "watch"
-    assert verdict(**nobody, **steady) == "watch"
+    assert verdict(**nobody) == "opinion"
+    assert verdict(**nobody, **steady) == "opinion"
     assert verdict(**nobody, **unsure) == "suspend"
     assert verdict(**nobody, **unsure, **passed) == "watch"
     assert verdict(**nobody, **unsure, **finds) == "watch"
@@ -357,4 +444,64 @@ def test_who_agrees_with_nobody_is_not_suspended_while_anything_shows_that_he_lo
     assert verdict(**backwards, **failed) == "suspend"
     few = {"n_checks": 2, "passed": 1.0, "passed_low": 0.2, "passed_high": 1.0}
     for known in ({}, passed, few, {**passed, "passed": 0.75}):
-        assert verdict(**backwards, **known) == "watch"
+        assert verdict(**backwards, **known) == "opinion"
+
+
+def test_who_reads_one_scale_upside_down_is_asked_and_not_suspended_for_the_checks_of_it():
+    tables, manner_of = campaign(["upside_down"] * 6, n_edits=200)
+    result = assess(*tables)
+    own = result[result["annotator"].map(manner_of) == "upside_down"]
+    assert (own["passed"] < 0.75).any()
+    assert (own["verdict"] == "opinion").all()
+    read = {name_of(one): one.upside_down for one in (Person.make(n, 200, "upside_down") for n in range(1, 7))}
+    assert own["worst_dimension"].tolist() == [read[name] for name in own["annotator"]]
+    assert own["reasons"].str.contains("read the other way round").all()
+
+
+def test_the_worst_dimension_is_that_of_the_lowest_rank_correlation():
+    rng = np.random.default_rng(10)
+    quality = {name: rng.uniform(1, 5, 60) for name in DIMENSIONS}
+    slips = dict(zip(DIMENSIONS, (0.1, 0.8, 3.0), strict=True))
+    tables = []
+    for name in DIMENSIONS:
+        grades = {"a": quality[name], "b": quality[name] + rng.normal(0, slips[name], 60)}
+        rows = {person: dict(zip(map(str, range(60)), values, strict=True)) for person, values in grades.items()}
+        tables.append(rating_rows(rows, name))
+    row = rating_evidence(pd.concat(tables), pd.Index(["a", "b"])).loc["a"]
+    by_hand = [
+        spearmanr(*(table.loc[table["annotator"] == who, "score"] for who in "ab")).statistic for table in tables
+    ]
+    assert row["worst_dimension"] == DIMENSIONS[int(np.argmin(by_hand))]
+    assert row["worst_agreement"] == pytest.approx(min(by_hand))
+    assert row["best_agreement"] == pytest.approx(max(by_hand))
+    assert row["agreement"] == pytest.approx(np.mean(by_hand))
+    assert row["worst_agreement_low"] < row["worst_agreement"] < row["worst_agreement_high"]
+
+
+def test_checks_of_regions_are_judged_apart_from_those_of_ratings_and_one_slip_is_nothing():
+    (ratings, regions, answers, _), _ = campaign([], n_edits=60, checks=0)
+    rows = [("person-001", "ratings", True)] * 12 + [("person-001", "regions", False)] * 4
+    rows += [("person-002", "ratings", True)] * 4 + [("person-002", "regions", False)]
+    names = ["annotator", "project_type", "passed"]
+    checks = pd.DataFrame([dict(zip(names, row, strict=True)) for row in rows]).reindex(
+        columns=TABLES["check_answers"].names
+    )
+    checks = checks.assign(annotator_kind="simulated", role="check")
+    result = assess(ratings, regions, answers, checks.astype({"passed": bool})).set_index("annotator")
+    assert result.loc["person-001", "verdict"] == "suspend"
+    assert "passed 0% (0% to 60%) of 4 checks of regions" in result.loc["person-001", "reasons"]
+    assert result.loc["person-002", "verdict"] == "good"
+
+
+def test_whoever_reads_two_scales_upside_down_and_the_third_as_others_do_is_asked_too():
+    failed = {"n_checks": 12, "passed": 0.5, "passed_low": 0.3, "passed_high": 0.72}
+    backwards = {"n_edits": 80, "agreement": -0.35, "agreement_low": -0.45, "agreement_high": -0.25}
+    worst = {"worst_agreement": -0.8, "worst_agreement_low": -0.9, "worst_agreement_high": -0.7}
+    best = {"best_agreement": 0.8, "best_agreement_low": 0.7, "best_agreement_high": 0.9}
+
+    def verdict(**known: float) -> str:
+        return judge(evidence_of(**known), Thresholds()).loc["stranger", "verdict"]
+
+    assert verdict(**backwards, **failed, **worst, **best) == "opinion"
+    none = {"best_agreement": -0.2, "best_agreement_low": -0.3, "best_agreement_high": -0.1}
+    assert verdict(**backwards, **failed, **worst, **none) == "suspend"

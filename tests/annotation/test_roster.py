@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from annotation.people_file import addresses
@@ -23,6 +25,17 @@ def test_a_person_is_found_by_address_number_or_pseudonym_and_states_are_kept(ca
     assert [one.email for one in Roster(campaign).active] == ["bob@example.org"]
     roster.set_state("1", "suspended")
     assert Roster(campaign).screened() == {pseudonym}
+
+
+def test_a_number_is_never_given_twice_and_the_file_of_earlier_versions_is_read(campaign):
+    roster = Roster(campaign)
+    roster.add(["ann@example.org", "bob@example.org"])
+    roster.remove("2")
+    assert [one.number for one in Roster(campaign).add(["cid@example.org"])] == [3]
+    path = campaign.annotation_dir / "people.json"
+    rows = json.loads(path.read_text())["people"]
+    path.write_text(json.dumps([{name: row[name] for name in ("number", "email", "state", "since")} for row in rows]))
+    assert [one.number for one in Roster(campaign).add(["dan@example.org"])] == [4]
 
 
 @pytest.mark.parametrize("name", ["nobody@example.org", "7", "", "ffffff"])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from annotation import campaign, collect, membership, simulate
-from annotation.campaign import read_assignments, require_projects, tasks_on_server
+from annotation.campaign import read_assignments, require_projects
 from annotation.cost import plan_workspace
 from annotation.items import preference_item
 from annotation.lone_regions import lone_regions
@@ -23,6 +24,7 @@ from editfhf.errors import BadInput
 from refiner.inputs import pixels_hash
 from refiner.preferences import read_preferences
 from tests.annotation.conftest import use_settings
+from tests.annotation.on_server import tasks_on_server
 
 pytestmark = pytest.mark.server
 SCREENS = "[regions, verify, preference]"
@@ -103,6 +105,12 @@ def test_a_region_of_a_single_person_is_verified_by_others_and_never_by_that_per
     for path in workspace.root.rglob("*.parquet"):
         assert erased.annotator not in str(pq.read_table(path).to_pylist()), path
     assert status(workspace)["tasks"] > 0
+    # What the others said of these regions stays, however often it is read.
+    (others,) = tables(workspace, "verdicts")
+    assert own & set(others.region_id)
+    for everything in (False, True):
+        collect.pull(workspace, client, everything)
+        assert tables(workspace, "verdicts")[0].equals(others)
 
 
 def test_pairs_of_two_models_and_of_a_folder_are_judged_blindly_and_come_home(workspace, client, blind_folder, capsys):
@@ -147,6 +155,16 @@ def test_pairs_of_two_models_and_of_a_folder_are_judged_blindly_and_come_home(wo
     assert dict(told.votes) == pytest.approx(dict(mean))
     edit = next(one for one in workspace.edits() if one.edit_id == refined.edit_id.iloc[0])
     assert refined.first_sha256.iloc[0] == pixels_hash(workspace.read_image(edit.image))
+
+    # Damaged, it stops nobody else's answers; mended, its own come home with the next pull.
+    content = (folder / "key.json").read_bytes()
+    (folder / "key.json").write_bytes(b"{")
+    assert cli.run(["annotate", "pull", "-w", str(workspace.root), "--all"]) == 1
+    assert f"{folder}/key.json is damaged" in capsys.readouterr().err.replace("\n", "")
+    assert set(tables(workspace, "preferences")[0].pair_id) == set(of_models.pair_id)
+    (folder / "key.json").write_bytes(content)
+    assert cli.run(["annotate", "pull", "-w", str(workspace.root)]) == 0
+    assert tables(workspace, "preferences")[0].equals(preferences)
 
     # Who is set aside has chosen nothing there; who is erased has left nothing.
     person = refined.annotator.iloc[0]
@@ -212,6 +230,13 @@ def test_pairs_need_their_screen_and_a_whole_folder(workspace, client, blind_fol
     with pytest.raises(BadInput, match=r"images/1left.png', which is no image"):
         campaign.push(workspace, client, blind_folder)
     assert not list((workspace.annotation_dir / "pairs").glob("*"))
+    sheet = blind_folder / "hand-out/pairs.csv"
+    absolute = blind_folder / "hand-out/images/2left.png"
+    sheet.write_text(sheet.read_text().replace("images/2left.png", str(absolute)))
+    Image.new("RGB", (8, 8)).save(blind_folder / "hand-out/images/1left.png")
+    with pytest.raises(BadInput, match=rf"{absolute}', which is not named by its place in that folder"):
+        campaign.push(workspace, client, blind_folder)
+    assert absolute.is_file()
 
 
 def test_while_nobody_is_named_whoever_comes_compares_pairs(workspace, client):
@@ -234,6 +259,22 @@ def test_while_nobody_is_named_whoever_comes_compares_pairs(workspace, client):
     assert row["pair_id"] == {one.item_id: one.edit_id for one in read_assignments(workspace)}[item_of(task)]
     (refused,) = workspace.read_table("refused_answers").to_pylist()
     assert "does not show the images of its pair" in refused["reason"]
+
+
+def test_what_a_push_withdraws_does_not_count_among_the_sides_that_were_shown(workspace, client):
+    use_settings(workspace, screens="[preference]", preference_pairs=8, judges_per_pair=4)
+    Roster(workspace).add(f"person-{number}@example.org" for number in range(8))
+    campaign.push(workspace, client)
+    for number in "246":
+        Roster(workspace).set_state(number, "left")
+    assert campaign.push(workspace, client).withdrawn > 0
+    pair_of = {row.item_id: row.edit_id for row in read_assignments(workspace)}
+    shown: dict[str, Counter[str]] = {}
+    for project in require_projects(workspace, client).known.values():
+        for task in client.tasks(project):
+            shown.setdefault(pair_of[item_of(task)], Counter())[task.data["first_image"]] += 1
+    assert len(shown) == 4
+    assert {tuple(sides.values()) for sides in shown.values()} == {(2, 2)}  # two see it one way round, two the other
 
 
 def test_the_plan_counts_regions_and_pairs(workspace):

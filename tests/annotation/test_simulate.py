@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from annotation import campaign, collect, simulate
 from annotation.answers import About, parse_annotation
-from annotation.campaign import tasks_on_server
 from annotation.client import Client
 from annotation.people import Person, rng_of
 from annotation.projects import item_of
@@ -21,6 +20,7 @@ from editfhf.oracle import TrueFlaw
 from editfhf.schema import DIMENSIONS
 from tests.annotation.conftest import edits_of, only_project, use_settings
 from tests.annotation.label_studio_json import annotation, ratings
+from tests.annotation.on_server import tasks_on_server
 
 BOX = [[0.2, 0.2], [0.6, 0.2], [0.6, 0.5], [0.2, 0.5]]
 

@@ -132,5 +132,10 @@ def test_the_server_counts_what_is_not_yet_pulled(workspace, client):
         task = next(iter(client.tasks(number)))
         client.add_annotation(task.id, {"result": [*ratings(), *region()]})
     assert status(workspace)["answers"] == 2
-    pull(workspace, client)
-    assert status(workspace)["answers"] == 2
+    pull(workspace, client)  # they are the administrator's, in other people's projects: nothing of them is taken
+    seen = status(workspace)
+    assert (seen["answers"], seen["refused"], seen["drafts"]) == (0, 2, 0)
+    admin = next(row for row in seen["progress"] if row["state"] == "not named")
+    assert (admin["refused"], admin["done"]) == (2, 0)
+    assert {row["refused"] for row in seen["progress"] if row is not admin} == {0}
+    assert "2 answers, not counted as given" in dict(tables_of(seen))[""]["refused"]

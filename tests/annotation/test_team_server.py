@@ -14,6 +14,7 @@ import pytest
 
 from annotation.client import Client
 from tests.annotation.conftest import free_port
+from tests.annotation.on_server import projects_called
 from tests.factories import make_workspace
 from tests.team_server import start, started, team_server
 
@@ -52,7 +53,7 @@ def test_a_round_of_five_people_at_once_on_postgresql_loses_and_doubles_nothing(
     token = (folder / "token").read_text()
     project = client.create_project("Team round", SCREEN, N_PEOPLE, "Read <b>this</b>")
     tasks = client.import_tasks(project, [{"data": {"text": str(n)}} for n in range(N_TASKS)])
-    assert client.projects("Team round") == {project: N_TASKS}
+    assert projects_called(client, "Team round") == {project: N_TASKS}
     users = [client.create_user(f"p{n}@example.org", f"p{n}", f"Person {n}") for n in range(N_PEOPLE)]
     before = client.newest_change(project)
 
@@ -71,7 +72,7 @@ def test_a_round_of_five_people_at_once_on_postgresql_loses_and_doubles_nothing(
     assert client.newest_change(project) != before
     assert client.project_state(project)["total_annotations_number"] == N_TASKS * N_PEOPLE
     client.delete_project(project)
-    assert client.projects("Team round") == {}
+    assert projects_called(client, "Team round") == {}
 
 
 def test_the_database_is_postgresql_and_not_a_file(client, folder):
@@ -132,7 +133,7 @@ def test_killed_it_is_started_again_with_all_it_had(client, folder, workspace):
     assert team_server("status", folder).returncode == 1
     running = start(folder)
     again = Client(running["url"], Path(running["token_file"]).read_text(), workspace)
-    assert again.projects("Survives") == {project: 0}
+    assert projects_called(again, "Survives") == {project: 0}
     assert team_server("stop", folder).stdout == "Stopped.\n"
     assert team_server("stop", folder).stdout == "Was not running.\n"
     assert not [process for process in psutil.process_iter(["cmdline"]) if str(folder) in str(process.info["cmdline"])]
@@ -162,4 +163,4 @@ def test_the_back_up_of_docs_server_brings_back_what_was_deleted(client, folder,
     client.delete_project(project)
     back = [tools / "pg_restore", *common, "-d", "label_studio", "--clean", tmp_path / "label.dump"]
     subprocess.run(back, env=environment, check=True, cwd="/")
-    assert client.projects("In the dump") == {project: 1}
+    assert projects_called(client, "In the dump") == {project: 1}

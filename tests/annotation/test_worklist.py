@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.assignment import Thing
+from annotation.order import Thing
 from annotation.worklist import (
     CHECK,
     EDIT,
@@ -16,6 +16,7 @@ from annotation.worklist import (
     for_everybody,
     most_checks,
     renew,
+    seen_elsewhere,
     things_of,
 )
 from editfhf.config import AnnotationConfig
@@ -223,7 +224,8 @@ def test_things_are_never_handed_to_who_is_barred_from_them_whoever_joins_or_lea
 
 
 def test_who_is_barred_is_nobody_to_ask():
-    with pytest.raises(BadInput, match=r"needs 2 different people, and there are 1 for edit 000.* 1 more join"):
+    said = r"^Each edit on the screen ratings needs 2 .* there are 1\. Let 1 more join .* or lower raters_per_edit in"
+    with pytest.raises(BadInput, match=said):
         renew([], world(3), ["a", "b"], (), (), (), DESIGN, {("edit 000", "b")})
 
 
@@ -271,3 +273,57 @@ def test_the_settings_make_the_design_and_regions_are_not_asked_for_again():
 def test_edits_become_things_of_the_photo_that_they_were_made_from():
     edit = Edit.plan("source", "object_remove", "remove it", "model", "1", {}, 0)
     assert things_of([edit], {"source": "photo"}) == [Thing(edit.edit_id, "photo", "model", "object_remove")]
+
+
+def shared_share(rows, others) -> float:
+    """Of the things handed out, those that the same person has among the others."""
+    seen = {(row.edit_id, row.annotator) for row in others if row.role == EDIT}
+    own = [(row.edit_id, row.annotator) for row in rows if row.role == EDIT]
+    return sum(pair in seen for pair in own) / len(own)
+
+
+@pytest.mark.parametrize(
+    ("people", "raters", "drawers", "most", "by_chance"), [(30, 12, 4, 0.02, 0.4), (100, 15, 4, 0.01, 0.15)]
+)
+def test_hardly_anybody_draws_on_an_edit_that_the_same_person_rates(people, raters, drawers, most, by_chance):
+    names, things = [f"person {i:03}" for i in range(people)], world(400)
+    rating, drawing = replace(DESIGN, raters=raters), replace(DESIGN, project_type="regions", raters=drawers, repeats=0)
+    rated = renew([], things, names, set(), set(), CHECKS, rating)
+    apart = seen_elsewhere("regions", rated, [])
+    drawn = renew([], things, names, set(), set(), CHECKS, drawing, (), apart)
+    assert shared_share(drawn, rated) <= most
+    alone = renew([], things, names, set(), set(), CHECKS, drawing)
+    assert shared_share(alone, rated) == pytest.approx(by_chance, abs=0.05)
+    loads = Counter(row.annotator for row in drawn if row.role == EDIT)
+    assert max(loads.values()) - min(loads.values()) <= 1
+    # What was handed out without it stays where it is.
+    assert renew(alone, things, names, set(), set(), CHECKS, drawing, (), apart) == alone
+
+
+def test_where_everybody_rates_everything_the_same_people_draw():
+    names, things = [f"person {i}" for i in range(4)], world(20)
+    rated = renew([], things, names, set(), set(), CHECKS, replace(DESIGN, raters=4))
+    drawing = replace(DESIGN, project_type="regions")
+    drawn = renew([], things, names, set(), set(), CHECKS, drawing, (), seen_elsewhere("regions", rated, []))
+    assert Counter(row.edit_id for row in drawn if row.role == EDIT) == {thing.id: 2 for thing in things}
+    assert shared_share(drawn, rated) == 1
+
+
+def test_what_is_seen_elsewhere_is_what_was_renewed_or_else_what_there_was():
+    old, new = (renew([], world(8), names, set(), set(), CHECKS, DESIGN) for names in (["ann", "bob"], ["cid", "dan"]))
+    assert {person for _, person in seen_elsewhere("regions", new, old)} == {"cid", "dan"}
+    assert {person for _, person in seen_elsewhere("regions", [], old)} == {"ann", "bob"}
+    assert seen_elsewhere("ratings", new, old) == set()
+    assert seen_elsewhere("verify", new, old) == set()
+
+
+def test_screens_of_one_seed_are_dealt_and_ordered_each_by_itself():
+    names, things = [f"person {i}" for i in range(10)], world(200)
+    rated, drawn = (
+        renew([], things, names, set(), set(), CHECKS, replace(DESIGN, project_type=name, raters=3, repeats=0))
+        for name in ("ratings", "regions")
+    )
+    assert shared_share(drawn, rated) == pytest.approx(0.3, abs=0.06)  # as by chance
+    first, second = ([row.edit_id for row in rows if row.annotator == names[0]] for rows in (rated, drawn))
+    both = [edit for edit in first if edit in set(second)]
+    assert both != [edit for edit in second if edit in set(first)]

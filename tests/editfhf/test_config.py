@@ -30,6 +30,15 @@ def test_an_empty_file_and_the_template_both_mean_the_defaults(tmp_path):
         ("sources: 5\n", r"line 1: `sources` is 5"),
         ("build:\n  name: x\n  splits:\n    train: 0.5\n    test: 0.2\n", r"line 3: build.splits add up to 0.8"),
         ("build:\n  splits:\n    train: 1.5\n", r"line 3: `build.splits.train` is 1.5"),
+        (
+            "annotation:\n  renamed_flaw_types:\n    a: not_edited\n    b: not_editted\n",
+            r"line 4: .*'not_editted'.*`not_edited`",
+        ),
+        ("annotation:\n  renamed_flaw_types: {a: zebra}\n", r"line 2: .*no flaw type 'zebra'.*editfhf flaws"),
+        (
+            "annotation:\n  renamed_flaw_types: {\n    not_edited: wrong_text}\n",
+            r"line 3: .*'not_edited' is a flaw type of today",
+        ),
         ("sources:\n  min_side: 64\n min_side: 3\n", r"line 3: not valid YAML"),
         ("sources: [1\n", r"line \d: not valid YAML"),
         ("- a\n- b\n", r"line 1: settings are expected"),

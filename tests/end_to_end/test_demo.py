@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from annotation.campaign import tasks_on_server
 from editfhf import cli
 from editfhf.demo import demo_commands
 from editfhf.workspace import Workspace
+from tests.annotation.on_server import tasks_on_server
 
 pytestmark = pytest.mark.server
 EDITS = 48  # fewer leave too few to train on
