@@ -110,9 +110,9 @@ def ratings_of(edits: list[str], raters: int, n_people: int = 100) -> pa.Table:
     rng = np.random.default_rng(0)
     n = len(edits) * raters
     edit = np.repeat(np.arange(len(edits)), raters)
-    people = (
-        (rng.integers(0, n_people, (len(edits), 1)) + np.arange(raters) * (n_people // raters)) % n_people
-    ).ravel()
+    step = n_people // raters  # different people without a matrix of all: places on a circle, each a little moved
+    places = np.arange(raters) * step + rng.integers(0, step, (len(edits), raters))
+    people = ((rng.integers(0, n_people, (len(edits), 1)) + places) % n_people).ravel()
     bias, inconsistency = rng.normal(0, 0.4, n_people), np.exp(rng.normal(-0.4, 0.4, n_people))
     tables = []
     for dimension in DIMENSIONS:
