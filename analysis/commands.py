@@ -23,7 +23,7 @@ def analyze(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> No
     study = analyze_workspace(opened, track=lambda edits: console.track(edits, "Finding consensus"))
     report = write_report(opened, study)
     rows = board_records(study.board) if as_json else list(model_rows(study.board))
-    console.show(rows, as_json=as_json, title="Opinion scores, 0 to 100 (95 % interval over photos)")
+    console.show(rows, as_json=as_json, title="Opinion scores, 0 to 100 (95 % interval over photos and people)")
     if study.unknown_edits:
         named = ", ".join(study.unknown_ids[:SHOWN_IDS]) + (" …" if len(study.unknown_ids) > SHOWN_IDS else "")
         console.note(f"{study.unknown_edits} answers are about edits that this workspace has no image of: {named}.")
