@@ -20,6 +20,7 @@ from editfhf.workspace import Workspace
 FEWEST_EDITS = 5  # that two people answered; of fewer nothing is said
 OUTLINED_EDITS = 3000  # whose outlines are compared: millions of polygons as objects would fill the memory
 COLUMNS = ("about", "of", "name", "measure", "value", "low", "high", "p", "edits", "people")
+LEAST_BLOCK = 0.25  # share of the ratings that a complete block holds; two people of a crowd do not speak for it
 ICC_SHOWN = ("ICC(A,1)", "ICC(C,1)", "ICC(A,k)", "ICC(C,k)")
 
 
@@ -30,7 +31,8 @@ def agreement_table(workspace: Workspace) -> pd.DataFrame:
         columns about (a dimension, or `regions`), of (`all`, `model`, `task group`), name (of that model or group, ""
         for all), measure, value, low and high (95 %: of an ICC by F, of alpha and of regions over other edits; of split
         halves what 95 % of the halvings give; NaN where there is none), p (that there is no agreement; NaN where not
-        reckoned), edits and people it rests on: for ICC and W the block in which everybody rated everything.
+        reckoned), edits and people it rests on. ICC and W: of the block in which everybody rated everything; left out
+        where it holds less than a quarter of the ratings.
     """
     edits = {edit.edit_id: edit for edit in workspace.edits()}
     about = pd.DataFrame(
@@ -88,14 +90,15 @@ def _of_ratings(matrix: np.ndarray) -> Iterable[dict[str, Any]]:
     if together < FEWEST_EDITS:
         return
     people = len(matrix)
+    n_ratings = int((~np.isnan(matrix)).sum())
     low, high = alpha_interval(matrix)
     value = krippendorff_alpha(matrix)
     yield _row("Krippendorff's alpha (interval)", value, low, high, np.nan, together, people)
     for form, one in icc(matrix).items():
-        if form in ICC_SHOWN and one.stimuli >= FEWEST_EDITS:
+        if form in ICC_SHOWN and one.stimuli * one.people >= LEAST_BLOCK * n_ratings:
             yield _row(form, one.value, one.low, one.high, one.p, one.stimuli, one.people)
     order = kendall_w(matrix)
-    if order.stimuli >= FEWEST_EDITS:
+    if order.stimuli * order.people >= LEAST_BLOCK * n_ratings:
         yield _row("Kendall's W", order.w, np.nan, np.nan, order.p, order.stimuli, order.people)
     halves = split_half(matrix)
     yield _row("SRCC of split halves", halves.srcc, np.nan, np.nan, np.nan, round(halves.stimuli), people)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.agreement_table import COLUMNS, agreement_table, write_agreement
+from analysis.agreement_table import COLUMNS, _of_ratings, agreement_table, write_agreement
 from analysis.reliability import icc
 from editfhf.schema import DIMENSIONS
 from tests.editfhf.answered import make_answered
@@ -40,3 +40,13 @@ def test_who_is_set_aside_counts_nowhere(tmp_path):
 
 def test_a_workspace_without_answers_has_an_empty_table(campaign):
     assert agreement_table(campaign).empty
+
+
+def test_two_people_of_a_crowd_do_not_speak_for_it():
+    rng = np.random.default_rng(1)
+    crowd = np.where(rng.random((40, 200)) < 0.15, rng.normal(size=(1, 200)) + rng.normal(size=(40, 200)), np.nan)
+    measures = [row["measure"] for row in _of_ratings(crowd)]
+    assert measures[0] == "Krippendorff's alpha (interval)"
+    assert not any(name.startswith(("ICC", "Kendall")) for name in measures)
+    full = [row["measure"] for row in _of_ratings(rng.normal(size=(4, 30)))]
+    assert {"ICC(A,1)", "Kendall's W"} <= set(full)
