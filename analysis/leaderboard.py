@@ -119,7 +119,8 @@ class Standing:
         board = pd.DataFrame({"rank": np.arange(1, m + 1)}, index=pd.Index(self.names, name=self.by))
         for name, weights in _ASPECTS.items():
             found = self.means.of(np.kron(np.eye(m), weights))
-            board[name] = found.estimate
+            means = self.means.estimate.reshape(m, -1)
+            board[name] = means.mean(axis=1) if name == OVERALL else means @ weights
             board[f"{name}_low"], board[f"{name}_high"] = found.interval()
         apart = self._apart()
         board["best_rank"] = 1 + np.triu(apart).sum(axis=0)  # those that stand above and differ

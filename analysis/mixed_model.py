@@ -34,8 +34,13 @@ def mixed_model(scores: pd.DataFrame, by: str = "model", dimension: str = OVERAL
     Source:
         Laird and Ware, Biometrics 38, 1982; statsmodels' MixedLM.
     """
-    from statsmodels.regression.mixed_linear_model import MixedLM  # slow to import: only who asks waits
-    from statsmodels.tools.sm_exceptions import ConvergenceWarning
+    try:
+        from statsmodels.regression.mixed_linear_model import MixedLM
+        from statsmodels.tools.sm_exceptions import ConvergenceWarning
+    except ImportError:
+        raise BadInput(
+            "Mixed models need statsmodels, which is not installed.", mend="pip install 'editfhf[mixed]'"
+        ) from None
 
     if missing := [column for column in ("source_id", "task", by, "dimension", "mos") if column not in scores]:
         raise BadInput(f"The scores lack the column {', '.join(missing)}.")

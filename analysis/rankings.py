@@ -1,5 +1,6 @@
 """Every ranking of a workspace: the leaderboard, what is sure of it, by group of tasks, refusals and preferences."""
 
+from contextlib import suppress
 from dataclasses import dataclass, fields
 
 import pandas as pd
@@ -38,17 +39,16 @@ def rankings(workspace: Workspace, scores: pd.DataFrame, ratings: pd.DataFrame) 
             which `scores` are.
     """
     nothing = pd.DataFrame()
+    board = comparisons = refused = groups = nothing
     ratings = ratings[ratings["edit_id"].isin(set(scores["edit_id"]))]
-    try:
-        standing = stand(scores, ratings=ratings)
-        board, comparisons = standing.board(), standing.comparisons()
-    except BadInput:  # no pair that all models share: nothing to rank, and the rest of the study stands
-        board = comparisons = nothing
-    try:
-        refused = refusals(scores, _outcomes(workspace), ratings=ratings)
-    except BadInput:
-        refused = nothing
-    groups = leaderboard_by_group(scores, {name: task.group for name, task in TASKS.items()}, ratings=ratings)
+    if len(scores):
+        # Where models share no pair there is nothing to rank, and the rest of the study stands.
+        with suppress(BadInput):
+            standing = stand(scores, ratings=ratings)
+            board, comparisons = standing.board(), standing.comparisons()
+        with suppress(BadInput):
+            refused = refusals(scores, _outcomes(workspace), ratings=ratings)
+        groups = leaderboard_by_group(scores, {name: task.group for name, task in TASKS.items()}, ratings=ratings)
     photos = {source.source_id: source.root_id for source in workspace.sources()}
     edits = {edit.edit_id: edit for edit in workspace.edits()}
     choices = choices_between_models(workspace.read_table("preferences").to_pandas(), edits, photos)
