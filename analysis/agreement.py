@@ -12,6 +12,7 @@ from shapely import area, intersection, make_valid, union_all
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
+from analysis.reliability import icc
 from editfhf.errors import BadInput
 from editfhf.geometry import to_shape
 from editfhf.schema import DIMENSIONS, REGION_KINDS, REGION_TYPES
@@ -286,3 +287,8 @@ def _apart(values: np.ndarray, totals: np.ndarray, level: str) -> np.ndarray:
         return np.square(left - right)
     both = left + right
     return np.square(np.divide(left - right, both, out=np.zeros_like(both), where=both > 0))
+
+
+__all__ = [
+    "agreement_so_far", "alpha_interval", "icc", "krippendorff_alpha", "of_one_mind", "outline_agreement",
+]  # fmt: skip

@@ -1,6 +1,7 @@
 """How well predicted scores agree with mean opinion scores: correlations, error, and the order within a group."""
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -17,17 +18,58 @@ MIDDLES = np.linspace(0.05, 0.95, 19)  # and β3, as quantiles of x
 MAX_EVALUATIONS = 200  # a fit to a step never converges (β2 grows for ever), but is as good as done by then
 
 
-def correlation_report(pred: np.ndarray, mos: np.ndarray) -> dict[str, float]:
+@dataclass(frozen=True)
+class Mapping:
+    """A monotone curve from a metric's values to opinion scores.
+
+    Attributes:
+        note: why a straight line stands in for the logistic; "" where it does not.
+    """
+
+    note: str
+    _start_x: tuple[float, float, float, float]  # lowest, range, mean and deviation of the unit values
+    _mean_y: float
+    _scale_y: float
+    _slope: float
+    _direction: float
+    _beta: tuple[float, ...] | None
+
+    def __call__(self, pred: np.ndarray) -> np.ndarray:
+        """float64, shape of `pred`, in the unit of the scores that it was fitted to."""
+        low, width, mean, deviation = self._start_x
+        x = ((np.asarray(pred, dtype=np.float64) - low) / width - mean) / deviation
+        if self._beta is None:
+            return self._mean_y + self._scale_y * self._slope * x
+        told = _residuals(np.array(self._beta), self._direction * x, np.zeros_like(x))
+        return self._mean_y + self._scale_y * told
+
+
+def fit_mapping(pred: np.ndarray, mos: np.ndarray) -> Mapping:
+    """The mapping that `correlation_report` uses; arguments and errors are its own.
+
+    Raises:
+        BadInput: also where pred or mos is constant.
+    """
+    pred, mos = _checked_scores(pred, mos)
+    if pred.min() == pred.max() or mos.min() == mos.max():
+        raise BadInput("The predictions or the scores are all the same.", mend="There is nothing to fit.")
+    return _mapping(pred, mos)[0]
+
+
+def correlation_report(
+    pred: np.ndarray, mos: np.ndarray, fitted_on: tuple[np.ndarray, np.ndarray] | None = None
+) -> dict[str, float]:
     """Rank correlations, and linear correlation and error after the usual mapping of predictions to opinion scores.
 
     The mapping is f(x) = β1 · (1/2 − 1 / (1 + exp(β2 · (x − β3)))) + β4 · x + β5, monotone, fitted by least squares. It
     takes out that a metric has another scale than people; a metric that falls where quality rises (LPIPS) gets a
     falling f. So plcc has no sign, srcc and krcc keep theirs. A straight line stands in for f where it fits as well,
-    and where there are no more scores than parameters.
+    and where there are no more scores than parameters; `fit_mapping(...).note` says so.
 
     Args:
         pred: shape (n,), finite, on any scale.
         mos: shape (n,), finite.
+        fitted_on: predictions and scores of another split, to which f is fitted instead; then plcc is -1..1.
 
     Returns:
         srcc: Spearman's ρ, -1..1. krcc: Kendall's τ-b, -1..1. plcc: Pearson's r of f(pred) and mos, 0..1. rmse: of
@@ -45,15 +87,15 @@ def correlation_report(pred: np.ndarray, mos: np.ndarray) -> dict[str, float]:
         >>> {name: round(value, 3) for name, value in report.items()}
         {'srcc': 0.8, 'plcc': 0.8, 'krcc': 0.667, 'rmse': 6.708}
     """
-    pred, mos = _checked_rows(pred, mos)
-    if len(pred) < MIN_SCORES:
-        raise BadInput(f"There are {len(pred)} scores to correlate.", mend=f"At least {MIN_SCORES} are needed.")
+    pred, mos = _checked_scores(pred, mos)
     if pred.min() == pred.max() or mos.min() == mos.max():
         return dict.fromkeys(("srcc", "plcc", "krcc", "rmse"), float("nan"))
     srcc = float(spearmanr(pred, mos).statistic)
-    x, _ = _standardised(pred)
     y, scale = _standardised(mos)
-    fitted = _fit(x, y, srcc)
+    if fitted_on is None:
+        _, fitted = _mapping(pred, mos)
+    else:
+        fitted = (fit_mapping(*fitted_on)(pred) - mos) / scale + y
     varies = float(np.std(fitted)) > 1e-12  # else no monotone curve takes any error away
     return {
         "srcc": srcc,
@@ -114,6 +156,13 @@ def pairwise_accuracy(
     return right / counted if counted else float("nan")
 
 
+def _checked_scores(pred: np.ndarray, mos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    pred, mos = _checked_rows(pred, mos)
+    if len(pred) < MIN_SCORES:
+        raise BadInput(f"There are {len(pred)} scores to correlate.", mend=f"At least {MIN_SCORES} are needed.")
+    return pred, mos
+
+
 def _checked_rows(pred: np.ndarray, mos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pred, mos = np.asarray(pred, dtype=np.float64), np.asarray(mos, dtype=np.float64)
     if pred.ndim != 1 or pred.shape != mos.shape:
@@ -135,14 +184,20 @@ def _standardised(values: np.ndarray) -> tuple[np.ndarray, float]:
     return (unit - unit.mean()) / unit.std(), float(unit.std() * (high - low))
 
 
-def _fit(x: np.ndarray, y: np.ndarray, srcc: float) -> np.ndarray:
-    """Values of the monotone 5-parameter logistic at x, or of the straight line; x and y standardised."""
+def _mapping(pred: np.ndarray, mos: np.ndarray) -> tuple[Mapping, np.ndarray]:
+    """The monotone 5-parameter logistic, or the straight line; and its values at pred, in standardised scores."""
+    x, _ = _standardised(pred)
+    y, scale = _standardised(mos)
+    srcc = float(spearmanr(pred, mos).statistic)
     slope = float(np.mean(x * y))
     best, best_cost = slope * x, float(np.mean((slope * x - y) ** 2))
+    note, beta, heading = "a straight line: it fits as well as the logistic", None, 1.0
     if len(x) <= N_PARAMETERS:
-        return best
+        note = f"a straight line: {len(x)} scores are no more than the logistic has parameters"
     # Line and ranks disagree about the direction only where outliers rule the line: then both are tried.
     for direction in sorted({1.0 if slope >= 0 else -1.0, 1.0 if srcc >= 0 else -1.0}):
+        if len(x) <= N_PARAMETERS:
+            break
         u = direction * x
         # Where a step has shrunk to nothing, the trust region's own arithmetic overflows; its result stands.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -152,7 +207,13 @@ def _fit(x: np.ndarray, y: np.ndarray, srcc: float) -> np.ndarray:
         cost = float(np.mean(found.fun**2))
         if cost < best_cost:  # false for a NaN
             best, best_cost = found.fun + y, cost
-    return best
+            note, beta, heading = "", tuple(float(value) for value in found.x), direction
+        elif not np.isfinite(cost):
+            note = "a straight line: the logistic could not be fitted"
+    low, width = float(pred.min()), float(pred.max()) - float(pred.min())
+    unit = (pred - low) / width
+    start = low, width, float(unit.mean()), float(unit.std())
+    return Mapping(note, start, float(mos.mean()), scale, slope, heading, beta), best
 
 
 def _start(u: np.ndarray, y: np.ndarray) -> np.ndarray:

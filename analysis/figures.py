@@ -53,7 +53,7 @@ def plot_leaderboard(board: pd.DataFrame) -> str:
         )  # fmt: skip
     axes.set_yticks(np.arange(len(board)), board.index)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 100), xlabel="mean opinion score (0 to 100), 95 % interval over photos")
+    axes.set(xlim=(0, 100), xlabel="mean opinion score (0 to 100), 95 % interval over photos and people")
     axes.legend(
         loc="upper center",
         bbox_to_anchor=(0.45, -0.28 if len(board) < 5 else -0.16),

@@ -4,7 +4,14 @@ Definitions of Bylinskii, Judd, Oliva, Torralba, Durand, "What do different eval
 models?", IEEE TPAMI 41(3), 2019 (the paper), and of the code of its benchmark (github.com/cvzoya/saliency). Our maps
 hold shares of people, 0..1; only ratios of values matter to these measures, so any scale will do. What says how large
 the values themselves are (a clean edit wants an empty map) is the mean squared error and `image_auroc`.
+
+Polygons have no fixations: what NSS and the AUCs take as positives are the pixels above 0 in a map or mask that the
+caller cuts, such as `truth >= 0.5` where half of the people marked a pixel; all of them count alike. Maps may be torch
+tensors, on any device and of any floating type; `of_batch` takes a stack of them.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
@@ -142,7 +149,7 @@ def auc_judd(pred: np.ndarray, fixations: np.ndarray) -> float:
     """
     pred, marked = _map_and_mask(pred, fixations)
     if marked.all():
-        raise BadInput(
+        raise Undefined(
             "Every pixel is marked: a curve needs unmarked ones too.", mend="Leave this image out of the AUC."
         )
     thresholds, counts = np.unique(pred[marked], return_counts=True)
@@ -182,6 +189,82 @@ def pixel_ap(pred: np.ndarray, truth_mask: np.ndarray) -> float:
     return float(min(np.sum(gained * found / taken), 1.0))
 
 
+def auc_borji(pred: np.ndarray, fixations: np.ndarray) -> float:
+    """Area under the ROC curve of telling marked pixels from pixels drawn at random from the whole image.
+
+    The benchmark draws 100 samples and takes thresholds 0.1 apart; this is what more and more samples and finer and
+    finer thresholds lead to, the same for the same maps. Pixels are drawn from all, marked ones too.
+
+    Args, Returns, Raises: as `auc_judd`, but every pixel may be marked (0.5).
+
+    Source:
+        Borji, Tavakoli, Sihite, Itti, ICCV 2013; AUC_Borji.m of the benchmark.
+    """
+    pred, marked = _map_and_mask(pred, fixations)
+    return _higher(pred[marked], pred.ravel())
+
+
+def auc_shuffled(pred: np.ndarray, fixations: np.ndarray, others: np.ndarray) -> float:
+    """sAUC: telling marked pixels from those that are marked on other images, which takes the centre's favour away.
+
+    Without random samples and thresholds 0.1 apart, as in `auc_borji`.
+
+    Args:
+        pred, fixations: as in `auc_judd`.
+        others: the shape of `pred`; a pixel above 0 is marked on some other image (resized to this one).
+
+    Raises:
+        BadInput: as in `cc`; no pixel is marked, here or on the others.
+
+    Source:
+        Zhang, Tong, Marks, Shan, Cottrell, JoV 8(7), 2008; AUC_shuffled.m of the benchmark.
+    """
+    pred, marked = _map_and_mask(pred, fixations)
+    _, elsewhere = _map_and_mask(pred, others)
+    return _higher(pred[marked], pred[elsewhere])
+
+
+def mse(pred: np.ndarray, truth: np.ndarray) -> float:
+    """Mean squared error of the values themselves. Where `truth` is empty: how much is seen that is not there.
+
+    Args, Raises: as in `cc`.
+    """
+    pred, truth = _two_maps(pred, truth)
+    return float(np.mean((pred - truth) ** 2))
+
+
+def of_batch(measure: Callable[..., float], *maps: Any) -> np.ndarray:
+    """A measure of each image of a stack, such as `of_batch(cc, preds, truths)`.
+
+    Args:
+        measure: one of this module that takes maps.
+        maps: arrays or torch tensors of shape (n, height, width), or (n, 1, height, width), or sequences of n maps of
+            different sizes.
+
+    Returns:
+        float64, shape (n,); NaN where the measure is not defined: no pixel is marked, or (`auc_judd`) every one.
+
+    Raises:
+        BadInput: stacks of different lengths, or maps that no measure takes.
+    """
+    stacks = [[_squeezed(one) for one in stack] for stack in maps]
+    if len({len(stack) for stack in stacks}) != 1:
+        raise BadInput(
+            f"The stacks hold {', '.join(str(len(stack)) for stack in stacks)} maps.", mend="Give equal ones."
+        )
+    values = np.full(len(stacks[0]), np.nan)
+    for number, each in enumerate(zip(*stacks, strict=True)):
+        try:
+            values[number] = measure(*each)
+        except Undefined:
+            continue
+    return values
+
+
+class Undefined(BadInput):
+    """A measure has no value for this image."""
+
+
 def image_auroc(scores: np.ndarray, labels: np.ndarray) -> float:
     """Area under the ROC curve of telling flawed images from clean ones by one number for each.
 
@@ -202,7 +285,7 @@ def image_auroc(scores: np.ndarray, labels: np.ndarray) -> float:
         >>> image_auroc(np.array([0.1, 0.4, 0.4, 0.8]), np.array([0, 1, 0, 1]))
         0.875
     """
-    scores, labels = np.asarray(scores, dtype=np.float64), np.asarray(labels)
+    scores, labels = np.asarray(_on_host(scores), dtype=np.float64), np.asarray(_on_host(labels))
     if scores.ndim != 1 or scores.shape != labels.shape:
         raise BadInput(
             f"Scores and labels must be two rows of one length, not of shapes {scores.shape} and {labels.shape}.",
@@ -223,6 +306,23 @@ def image_auroc(scores: np.ndarray, labels: np.ndarray) -> float:
     return float((rankdata(scores)[flawed].sum() - n_flawed * (n_flawed + 1) / 2) / (n_flawed * n_clean))
 
 
+def _higher(some: np.ndarray, others: np.ndarray) -> float:
+    """The share of pairs in which the one of `some` is higher than the other, ties counted half."""
+    ordered = np.sort(others, axis=None)
+    below = np.searchsorted(ordered, some, side="left") + np.searchsorted(ordered, some, side="right")
+    return float(below.mean() / (2 * len(ordered)))
+
+
+def _on_host(values: Any) -> Any:
+    """A torch tensor as an array (bfloat16 has none of its own); anything else as it is. Torch is not imported."""
+    return values.detach().cpu().double().numpy() if hasattr(values, "detach") else values
+
+
+def _squeezed(values: Any) -> np.ndarray:
+    array = np.asarray(_on_host(values))
+    return array[0] if array.ndim == 3 and len(array) == 1 else array
+
+
 def _two_maps(pred: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     maps = _checked(pred, "predicted map"), _checked(truth, "true map")
     if maps[0].shape != maps[1].shape:
@@ -236,12 +336,12 @@ def _two_maps(pred: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _map_and_mask(pred: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pred, mask = _two_maps(pred, mask)
     if not mask.any():
-        raise BadInput("No pixel is marked: there is nothing to find.", mend="Leave this image out of this measure.")
+        raise Undefined("No pixel is marked: there is nothing to find.", mend="Leave this image out of this measure.")
     return pred, mask > 0
 
 
 def _checked(values: np.ndarray, name: str) -> np.ndarray:
-    values = np.asarray(values, dtype=np.float64)
+    values = np.asarray(_on_host(values), dtype=np.float64)
     if values.ndim != 2 or not values.size:
         raise BadInput(f"The {name} has the shape {values.shape}.", mend="Give an array of height × width, not empty.")
     for wrong, word in ((~np.isfinite(values), "not finite"), (values < 0, "negative")):

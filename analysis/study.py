@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
+from analysis.agreement_table import write_agreement
 from analysis.drawings import Drawings
-from analysis.leaderboard import leaderboard
 from analysis.mos import mos_by_dimension
+from analysis.rankings import rankings, write_rankings
 from editfhf.errors import BadInput
 from editfhf.files import remove_leftovers, whole_file
 from editfhf.schema import TABLES, Edit
@@ -74,11 +75,11 @@ def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
             scores[column] = [getattr(edits[edit_id], column) for edit_id in scores["edit_id"]]
         roots = {source.source_id: source.root_id for source in workspace.sources()}
         scores["photo"] = [roots.get(source_id, source_id) for source_id in scores["source_id"]]
-        board = _board(scores)
-        with whole_file(workspace.analysis_dir / "leaderboard.csv") as temporary:
-            board.to_csv(temporary, float_format="%.4f")
+        found = rankings(workspace, scores, ratings)
+        write_rankings(workspace, found)
+        write_agreement(workspace)
     unknown = [edit_id for edit_id in answers["edit_id"].to_pylist() if edit_id not in edits]
-    return Study(scores, consensus, board, len(unknown), tuple(sorted(set(unknown))))
+    return Study(scores, consensus, found.leaderboard, len(unknown), tuple(sorted(set(unknown))))
 
 
 def map_bytes(pixels: np.ndarray) -> bytes:
@@ -120,13 +121,6 @@ def _store_second_looks(workspace: Workspace, drawings: Drawings) -> None:
         return
     with whole_file(path) as temporary:
         drawings.second_looks(verdicts).to_csv(temporary, index=False, float_format="%.4f")
-
-
-def _board(scores: pd.DataFrame) -> pd.DataFrame:
-    try:
-        return leaderboard(scores)
-    except BadInput:  # no pair that all models share: nothing to rank, and the rest of the study stands
-        return pd.DataFrame()
 
 
 def board_records(board: pd.DataFrame) -> list[dict[str, Any]]:
