@@ -22,13 +22,14 @@ _ASPECTS = {  # weights of the dimensions in each column of the board
     OVERALL: np.full(len(DIMENSIONS), 1 / len(DIMENSIONS)),
     **dict(zip(DIMENSIONS, np.eye(len(DIMENSIONS)), strict=True)),
 }
+N_BOOTSTRAP = 1000  # draws
 WORST = 0.0  # opinion score of an edit that a model refused to make
 
 
 def leaderboard(
     scores: pd.DataFrame,
     by: str = "model",
-    n_bootstrap: int = 1000,
+    n_bootstrap: int = N_BOOTSTRAP,
     seed: int = 0,
     ratings: pd.DataFrame | None = None,
     method: str = DEFAULT,
@@ -63,7 +64,7 @@ def leaderboard_by_group(
     scores: pd.DataFrame,
     group_of: Mapping[str, str],
     by: str = "model",
-    n_bootstrap: int = 1000,
+    n_bootstrap: int = N_BOOTSTRAP,
     seed: int = 0,
     ratings: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
@@ -85,7 +86,7 @@ def leaderboard_by_group(
 def compare_models(
     scores: pd.DataFrame,
     by: str = "model",
-    n_bootstrap: int = 1000,
+    n_bootstrap: int = N_BOOTSTRAP,
     seed: int = 0,
     ratings: pd.DataFrame | None = None,
     method: str = DEFAULT,
@@ -170,7 +171,7 @@ class Standing:
 def stand(
     scores: pd.DataFrame,
     by: str = "model",
-    n_bootstrap: int = 1000,
+    n_bootstrap: int = N_BOOTSTRAP,
     seed: int = 0,
     ratings: pd.DataFrame | None = None,
     method: str = DEFAULT,
@@ -233,7 +234,7 @@ def with_refusals(scores: pd.DataFrame, refused: pd.DataFrame, by: str = "model"
 
 
 def refusals(
-    scores: pd.DataFrame, outcomes: pd.DataFrame, by: str = "model", n_bootstrap: int = 1000, seed: int = 0,
+    scores: pd.DataFrame, outcomes: pd.DataFrame, by: str = "model", n_bootstrap: int = N_BOOTSTRAP, seed: int = 0,
     ratings: pd.DataFrame | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """How often each model refused, and where it would stand if a refusal were the worst edit there is.

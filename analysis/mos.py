@@ -1,7 +1,7 @@
 """Mean opinion scores (MOS): from many people's ratings to one score per stimulus with its uncertainty."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -106,15 +106,12 @@ def student_quantile(freedom: np.ndarray) -> np.ndarray:
     return student_t.ppf((1 + CONFIDENCE) / 2, values)[place]
 
 
-def mos_by_dimension(ratings: pd.DataFrame, method: str = DEFAULT) -> pd.DataFrame:
-    """Opinion scores on 0..100 for every edit and dimension; people may be rejected in one and count in another.
+def estimates_by_dimension(ratings: pd.DataFrame, method: str = DEFAULT) -> dict[str, MosEstimate]:
+    """`estimate_mos` on 0..100 for each dimension; people may be rejected in one and count in another.
 
     Args:
         ratings: columns of the table `ratings`. Attention checks and screened ratings are left out here.
         method: of `estimate_mos`.
-
-    Returns:
-        columns edit_id, dimension, mos, std, ci95, n; ordered by edit_id and dimension.
 
     Raises:
         BadInput: a scale has no width, or a score is not finite.
@@ -122,16 +119,37 @@ def mos_by_dimension(ratings: pd.DataFrame, method: str = DEFAULT) -> pd.DataFra
     if (ratings["scale_max"] <= ratings["scale_min"]).any():
         raise BadInput("The scale of a rating ends where it begins.", mend="Pull the answers again.")
     counted = ratings[~ratings["check"] & ~ratings["screened"]]
-    rows = []
+    estimates = {}
     for dimension, group in counted.groupby("dimension", sort=True):
         share = (group["score"] - group["scale_min"]) / (group["scale_max"] - group["scale_min"])
         table = pd.DataFrame({"stimulus": group["edit_id"], "subject": group["annotator"], "score": 100 * share})
-        stimuli = estimate_mos(table, method).stimuli
-        rows.append(stimuli.rename_axis("edit_id").reset_index().assign(dimension=dimension))
+        estimates[str(dimension)] = estimate_mos(table, method)
+    return estimates
+
+
+def scores_of(estimates: Mapping[str, MosEstimate]) -> pd.DataFrame:
+    """What `estimates_by_dimension` says of the edits: columns edit_id, dimension, mos, std, ci95, n; in that order."""
+    rows = [one.stimuli.rename_axis("edit_id").reset_index().assign(dimension=name) for name, one in estimates.items()]
     columns = ["edit_id", "dimension", "mos", "std", "ci95", "n"]
     if not rows:
         return pd.DataFrame(columns=columns)
     return pd.concat(rows)[columns].sort_values(["edit_id", "dimension"], ignore_index=True)
+
+
+def people_of(estimates: Mapping[str, MosEstimate]) -> pd.DataFrame:
+    """What they say of people: columns annotator, dimension, bias and inconsistency (points of 0..100), rejected, n."""
+    rows = [
+        one.subjects.rename_axis("annotator").reset_index().assign(dimension=name) for name, one in estimates.items()
+    ]
+    columns = ["annotator", "dimension", "bias", "inconsistency", "rejected", "n"]
+    if not rows:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(rows)[columns].sort_values(["annotator", "dimension"], ignore_index=True)
+
+
+def mos_by_dimension(ratings: pd.DataFrame, method: str = DEFAULT) -> pd.DataFrame:
+    """Opinion scores on 0..100 for every edit and dimension: `scores_of` what `estimates_by_dimension` finds."""
+    return scores_of(estimates_by_dimension(ratings, method))
 
 
 def _stimuli(opinions: Opinions, fit: Fit) -> tuple[pd.DataFrame, np.ndarray]:
@@ -203,4 +221,7 @@ def _notes(opinions: Opinions, stimuli: pd.DataFrame) -> tuple[str, ...]:
     return tuple(notes)
 
 
-__all__ = ["COLUMNS", "DEFAULT", "METHODS", "MosEstimate", "estimate_mos", "half_width", "mos_by_dimension"]
+__all__ = [
+    "COLUMNS", "DEFAULT", "METHODS", "MosEstimate", "estimate_mos", "estimates_by_dimension", "half_width",
+    "mos_by_dimension", "people_of", "scores_of",
+]  # fmt: skip

@@ -13,8 +13,8 @@ from PIL import Image
 
 from analysis.agreement_table import write_agreement
 from analysis.drawings import Drawings
-from analysis.mos import mos_by_dimension
-from analysis.rankings import rankings, write_rankings
+from analysis.mos import estimates_by_dimension, people_of, scores_of
+from analysis.rankings import Rankings, rankings, write_rankings
 from editfhf.errors import BadInput
 from editfhf.files import remove_leftovers, whole_file
 from editfhf.schema import TABLES, Edit
@@ -32,16 +32,27 @@ class Study:
         scores: columns edit_id, source_id, photo, model, task, dimension, mos, std, ci95, n. `photo` is the source, or
             the clean photo that it was made from.
         consensus: rows of the table `consensus`.
-        board: the leaderboard; empty when no (photo, task) pair was answered for all models.
+        rankings: all of them.
+        agreement: of `agreement_table`.
+        people: columns annotator, annotator_kind, dimension, bias, inconsistency, rejected, n; of who rated.
+        inspected: the edits that somebody looked at for flaws.
         unknown_edits: how many answers are about edits that the ledger has no image of.
         unknown_ids: those edits.
     """
 
     scores: pd.DataFrame
     consensus: list[dict[str, Any]]
-    board: pd.DataFrame
+    rankings: Rankings
+    agreement: pd.DataFrame
+    people: pd.DataFrame
+    inspected: frozenset[str]
     unknown_edits: int
     unknown_ids: tuple[str, ...]
+
+    @property
+    def board(self) -> pd.DataFrame:
+        """The leaderboard; empty when no (photo, task) pair was answered for all models."""
+        return self.rankings.leaderboard
 
 
 def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
@@ -60,7 +71,8 @@ def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
         edits = {edit.edit_id: edit for edit in workspace.edits()}
         ratings = workspace.read_table("ratings").to_pandas()
         # Before the estimate: what a person said of other edits would move the scores of these.
-        scores = mos_by_dimension(ratings[ratings["edit_id"].isin(set(edits))])
+        estimates = estimates_by_dimension(ratings[ratings["edit_id"].isin(set(edits))])
+        scores = scores_of(estimates)
         workspace.write_table("mos", pa.Table.from_pandas(scores, preserve_index=False).cast(TABLES["mos"]))
         # As in the dataset, where only edits with an image are: people's rates come from all that is in these tables.
         known = pa.array(list(edits), pa.string())
@@ -77,9 +89,13 @@ def analyze_workspace(workspace: Workspace, track: Track = iter) -> Study:
         scores["photo"] = [roots.get(source_id, source_id) for source_id in scores["source_id"]]
         found = rankings(workspace, scores, ratings)
         write_rankings(workspace, found)
-        write_agreement(workspace)
+        agreement = write_agreement(workspace)
+    kind_of = ratings.drop_duplicates("annotator").set_index("annotator")["annotator_kind"]
+    people = people_of(estimates)
+    people.insert(1, "annotator_kind", people["annotator"].map(kind_of))
+    inspected = frozenset(edit_id for edit_id in edits if drawings.n_inspected(edit_id))
     unknown = [edit_id for edit_id in answers["edit_id"].to_pylist() if edit_id not in edits]
-    return Study(scores, consensus, found.leaderboard, len(unknown), tuple(sorted(set(unknown))))
+    return Study(scores, consensus, found, agreement, people, inspected, len(unknown), tuple(sorted(set(unknown))))
 
 
 def map_bytes(pixels: np.ndarray) -> bytes:
