@@ -290,5 +290,5 @@ def _apart(values: np.ndarray, totals: np.ndarray, level: str) -> np.ndarray:
 
 
 __all__ = [
-    "agreement_so_far", "alpha_interval", "icc", "krippendorff_alpha", "of_one_mind", "outline_agreement",
+    "agreement_so_far", "alpha_interval", "icc", "krippendorff_alpha", "outline_agreement", "pairs_alike",
 ]  # fmt: skip

@@ -54,7 +54,12 @@ class Opinions:
         if rows.min() < 0 or columns.min() < 0:
             raise BadInput("A rating names no stimulus or no subject.", mend="Remove the rows where either is empty.")
         shape = len(stimuli), len(subjects)
-        table = sparse.coo_array((scores, (rows, columns)), shape=shape).tocsr()
+        cells = rows * np.int64(shape[1]) + columns
+        if (np.diff(cells) > 0).all():  # in order already, each once
+            starts = np.searchsorted(rows, np.arange(shape[0] + 1))
+            table = sparse.csr_array((scores, columns, starts), shape=shape)
+        else:
+            table = sparse.coo_array((scores, (rows, columns)), shape=shape).tocsr()
         if table.nnz < len(scores):
             table = _averaged(rows, columns, scores, shape)
         return cls(pd.Index(stimuli), pd.Index(subjects), table)
@@ -86,7 +91,8 @@ class Opinions:
 
     def by_stimulus(self, values: np.ndarray) -> np.ndarray:
         """Sums over the people who rated each stimulus, of one value for each of `scores`."""
-        return np.bincount(self.stimulus_of, values, len(self.stimuli))
+        # They lie behind each other, and each has one. Floats: sums of truth values would be truth values.
+        return np.add.reduceat(np.asarray(values, dtype=float), self.table.indptr[:-1])
 
     def by_subject(self, values: np.ndarray) -> np.ndarray:
         """Sums over the stimuli that each person rated, of one value for each of `scores`."""

@@ -91,20 +91,23 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
     elsewhere = not is_own(workspace, client, title_of_campaign(workspace))
     remote.settle(workspace, client.url if elsewhere else None, bool(projects.known))
     of_each_screen = {place.project_type: project for place, project in projects.known.items()}
-    require_mapped(workspace, (client.project_state(one)["label_config"] for one in of_each_screen.values()))
     there = {place: heal(client, project) for place, project in projects.known.items()}
     table = read_assignments(workspace)
     answered = {item_of(task) for tasks in there.values() for task in tasks if task.answers}
+    require_mapped(
+        workspace, (client.project_state(one)["label_config"] for one in of_each_screen.values()), bool(answered)
+    )
+    begun = {row.annotator for row in table if row.role == EDIT and row.item_id in answered}
+    standing = standings(workspace, table, begun)
     # Whoever has begun finishes; of who left or is set aside the draft stays, too, but nobody waits for it.
-    finishing = {member.number for member in roster.members if member.state in ("active", "paused")} | {EVERYBODY}
+    may_work = {name for name, one in standing.items() if one.state != "refused"}
+    finishing = {one.number for one in roster.members if roster.pseudonym(one) in may_work} | {EVERYBODY}
     taken = answered | {
         item_of(task)
         for place, tasks in there.items()
         if place.number in finishing
-        for task in _begun(client, projects.known[place], tasks)
+        for task in _with_drafts(client, projects.known[place], tasks)
     }
-    begun = {row.annotator for row in table if row.role == EDIT and row.item_id in answered}
-    standing = standings(workspace, table, begun)
     active = [one for one in roster.active if standing[roster.pseudonym(one)].state != "refused"]
     people = {roster.pseudonym(member): member.number for member in active}
     offers = Offers(workspace, edits)
@@ -273,7 +276,7 @@ def _make_tasks(
         surplus = [task.id for task in tasks if not task.answers and item_of(task) not in items and item_of(task)]
         if surplus:  # listed again: minutes may have gone by, and an answer goes with its task, as a draft does
             now = tasks_of(client, projects.known[place])
-            begun = [*(task for task in now if task.answers), *_begun(client, projects.known[place], now)]
+            begun = [*(task for task in now if task.answers), *_with_drafts(client, projects.known[place], now)]
             staying = {task.id: item_of(task) for task in begun}
             kept |= {staying[number] for number in surplus if number in staying}
             surplus = [number for number in surplus if number not in staying]
@@ -301,7 +304,7 @@ def _make_tasks(
     return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people)), numbers, kept
 
 
-def _begun(client: Client, project: int, tasks: Iterable[ServerTask]) -> list[ServerTask]:
+def _with_drafts(client: Client, project: int, tasks: Iterable[ServerTask]) -> list[ServerTask]:
     """The tasks in which somebody has a draft."""
     drafts = set(client.tasks_with_drafts(project))
     return [task for task in tasks if task.id in drafts]

@@ -251,8 +251,11 @@ def merge(workspace: Workspace, folders: Iterable[Path]) -> dict[str, int]:
     """
     folders = list(folders)
     aside = pa.array(sorted(Roster(workspace).screened()), pa.string())
+    renamed = workspace.config.annotation.renamed_flaw_types
     counts = {
-        name: workspace.write_batches(name, _merged(name, [folder / f"{name}.parquet" for folder in folders], aside))
+        name: workspace.write_batches(
+            name, _merged([folder / f"{name}.parquet" for folder in folders], name, aside, renamed)
+        )
         for name in HARVESTED
     }
     rows = (row for batch in read_batches(workspace.table_path("preferences")) for row in batch.to_pylist())
@@ -260,18 +263,27 @@ def merge(workspace: Workspace, folders: Iterable[Path]) -> dict[str, int]:
     return counts
 
 
-def _merged(name: str, paths: Iterable[Path], aside: pa.Array) -> Iterator[pa.Table]:
+def _merged(paths: Iterable[Path], name: str, aside: pa.Array, renamed: Mapping[str, str]) -> Iterator[pa.Table]:
     """The rows of all these files, `ROW_GROUP` at a time."""
     rows = TABLES[name].empty_table()
     for path in paths:
         # One that is not there was pulled by a version that did not know this table.
         for batch in read_batches(path) if path.is_file() else ():
-            new = _marked(as_of_today(name, pa.Table.from_batches([batch])), name, aside)
+            new = _marked(_renamed(as_of_today(name, pa.Table.from_batches([batch])), renamed), name, aside)
             rows = pa.concat_tables([rows, new])
             while rows.num_rows >= ROW_GROUP:
                 yield rows.slice(0, ROW_GROUP)
                 rows = rows.slice(ROW_GROUP)
     yield rows
+
+
+def _renamed(table: pa.Table, renamed: Mapping[str, str]) -> pa.Table:
+    """Also what is not read anew gets the flaw types of today: of projects that are gone, and of imports."""
+    if not renamed or "flaw_type" not in table.column_names:
+        return table
+    place = table.schema.get_field_index("flaw_type")
+    names = [renamed.get(one, one) for one in table["flaw_type"].to_pylist()]
+    return table.set_column(place, table.schema.field(place), pa.array(names, pa.string()))
 
 
 def _marked(table: pa.Table, name: str, aside: pa.Array) -> pa.Table:

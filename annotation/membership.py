@@ -17,6 +17,7 @@ from annotation.erased import erased, note_erased, of_account
 from annotation.harvest import HARVESTED
 from annotation.import_file import address_of, forget_in_imports, imported_people
 from annotation.marks import mark_file, marks_there
+from annotation.pair_folders import forget_copies
 from annotation.plate_files import remove_plates
 from annotation.projects import Projects
 from annotation.pseudonyms import Pseudonyms
@@ -100,6 +101,7 @@ def erase(workspace: Workspace, client: Client, name: str) -> Erased:
         # First of all: whatever is killed from here on, no pull brings anything back. Then the server.
         own = [row.item_id for row in rows if row.annotator == annotator]
         note_erased(workspace, annotator, *own, *([] if account is None else [of_account(workspace, account)]))
+        forget_copies(workspace, annotator)
         removed = _erase_on_server(workspace, client, member.number, account, member.email)
         n_rows, edits = _erase_pulled(workspace, annotator, {} if account is None else {account: member.email})
         for project in removed:
@@ -170,6 +172,7 @@ def erase_imported(workspace: Workspace, name: str) -> Erased | None:
             return None
         annotator, _ = imported
         note_erased(workspace, annotator)
+        forget_copies(workspace, annotator)
         rows, edits = _erase_pulled(workspace, annotator, {})
         forget_in_imports(workspace)
     return Erased(annotator, rows, [], len(edits))

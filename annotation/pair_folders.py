@@ -99,6 +99,12 @@ def _pairs_in(
     ]
 
 
+def forget_copies(workspace: Workspace, annotator: str) -> None:
+    """Remove what a person chose from every folder of pairs, damaged ones too."""
+    for path in (workspace.annotation_dir / FOLDER).glob(f"*/{COPY}{annotator}.csv"):
+        path.unlink()
+
+
 def write_copies(workspace: Workspace, preferences: Iterable[Mapping[str, Any]]) -> None:
     """Write what each person chose beside the keys, in the place of what was written before.
 

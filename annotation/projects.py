@@ -85,7 +85,9 @@ class Projects:
             changed = {name: value for name, value in wanted.items() if not _is_same(name, state[name], value)}
             if changed:
                 self._client.update_project(project, **changed)
-            if "label_config" in changed:
+            known = self.screens.get(project, [])
+            # A push that was killed may have changed the screen and not noted it.
+            if "label_config" in changed or not known or known[-1].version != screen.version:
                 self._note_screen(project, screen.version)
         self._client.serve_folder(project, folder)
         return project
@@ -202,7 +204,9 @@ def tasks_of(client: Client, project: int) -> list[ServerTask]:
     tasks = list(client.tasks(project))
     uncounted = client.count_answers(project) - sum(task.answers for task in tasks)
     for place, task in enumerate(tasks):
-        if uncounted > 0 and not task.answers:
+        if uncounted <= 0:
+            break
+        if not task.answers:
             tasks[place] = replace(task, answers=len(client.annotations(task.id)))
             uncounted -= tasks[place].answers
     return tasks

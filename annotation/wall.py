@@ -209,10 +209,10 @@ def write(
         people: e-mail → numbers of the projects that the person works in. A project has one person: whoever may open a
             project sees every answer in it.
         tasks: project → numbers of its tasks.
-        admins: e-mails of those whom the wall does not hold up.
+        admins: e-mails of those whom the wall does not hold up, also where they annotate.
 
     Raises:
-        BadInput: two people share a project, or an administrator is an annotator.
+        BadInput: two people share a project.
     """
     owners: dict[int, str] = {}
     for email, projects in people.items():

@@ -118,9 +118,11 @@ def renew(
         shown = {row.edit_id for row in staying}
         new = [thing for thing in todo.get(person, ()) if thing not in shown]
         unused = [check for check in _shuffled(check_ids, design.seed, person) if check not in given[person] | shown]
-        begun = bool(given[person] or staying)
+        before = [row.role for row in (*staying, *past) if row.annotator == person]
+        begun = any(role != QUALIFICATION for role in before)
+        lacking = max(0, design.qualification - before.count(QUALIFICATION))
         placed = with_checks_and_repeats(
-            new, unused, design.checks, design.repeats, 0 if begun else design.qualification,
+            new, unused, design.checks, design.repeats, 0 if begun else lacking,
             seed_of(design.seed, design.project_type, person, str(last[person])),
         )  # fmt: skip
         renewed += staying

@@ -258,7 +258,7 @@ def test_a_dataset_of_people_who_disagree_is_valid(tmp_path):
 def verdict(region_id, person, said, screened=False):
     return {
         "region_id": region_id, "edit_id": "", "annotator": person, "annotator_kind": "human", "verdict": said,
-        "flaw_type": "", "lead_time_s": 1.0, "submitted_at": "", "screened": screened,
+        "flaw_type": "", "lead_time_s": 1.0, "submitted_at": "", "screen": "", "screened": screened,
     }  # fmt: skip
 
 

@@ -29,12 +29,19 @@ WHEN = "2026-01-02T03:04:05+00:00"
 def answer(edit_id, person, outcome="answered", kind="human"):
     return {
         "edit_id": edit_id, "annotator": person, "annotator_kind": kind, "project_type": "together", "outcome": outcome,
-        "reason": "", "lead_time_s": 1.0, "submitted_at": WHEN, "screened": False,
+        "reason": "", "lead_time_s": 1.0, "submitted_at": WHEN, "screened": False, "screen": "",
     }  # fmt: skip
 
 
 def drawn(edit_id, person, polygon, **options):
-    rest = {"edit_id": edit_id, "annotator_kind": "human", "assisted": False, "lead_time_s": 1.0, "submitted_at": WHEN}
+    rest = {
+        "edit_id": edit_id,
+        "annotator_kind": "human",
+        "assisted": False,
+        "lead_time_s": 1.0,
+        "submitted_at": WHEN,
+        "screen": "",
+    }
     return region(person, polygon, **options) | rest
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from annotation import campaign, collect, membership
 from annotation.campaign import read_assignments, require_projects
+from annotation.interface import DECLINES
+from annotation.items import admission_items
 from annotation.projects import Place, heal, item_of
 from annotation.roster import Roster
 from annotation.status import status
@@ -127,3 +129,22 @@ def test_drafts_are_counted_and_erased_with_their_person_where_everybody_shares_
     assert {draft.email for draft in client.drafts(project)} == {client.whoami()}
     membership.erase(workspace, client, client.whoami())
     assert client.drafts(project) == []
+
+
+def test_a_draft_of_who_was_not_admitted_holds_nothing(workspace, client):
+    design = {"screens": "[ratings]", "raters_per_edit": 2}
+    Roster(workspace).add(["ann@x.org", "bob@x.org", "cid@x.org"])
+    use_settings(workspace, **design, consent="false", vision_check="false")
+    campaign.push(workspace, client)
+    known = require_projects(workspace, client).known
+    task = next(iter(client.tasks(known[Place("ratings", 2)])))
+    edit = edits_of(workspace)[item_of(task)]
+    begin(client, task.id)
+    use_settings(workspace, **design, consent="true", vision_check="false")
+    campaign.push(workspace, client)
+    (form,) = client.tasks(require_projects(workspace, client).known[Place("admission", 2)])
+    declined = admission_items({"consent": DECLINES})
+    client.add_annotation(form.id, {"result": declined, "completed_by": user(client, "bob@x.org")})
+    collect.pull(workspace, client)
+    assert campaign.push(workspace, client).not_admitted == 1
+    assert {"ann@x.org", "cid@x.org"} <= set(people_of(workspace, edit))

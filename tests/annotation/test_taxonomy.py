@@ -106,9 +106,56 @@ def test_types_in_verdicts_and_refused_answers_count_and_what_no_screen_ever_off
     workspace.write_table("refused_answers", [refused])
     require_mapped(workspace, [SCREENS["together"].label_config, "not <xml"])  # somebody wrote it into the API
     with pytest.raises(BadInput, match="1 region is of the flaw type 'grain'"):
-        require_mapped(workspace, ['<Choice value="grain" alias="grain"/>'])
+        require_mapped(workspace, ['<Choice value="grain" alias="grain" hint="x"/>'])
     workspace.write_table("verdicts", [Verdict("r", "e", "ann", "human", "flaw", "smudge", 1.0, WHEN)])
     with pytest.raises(BadInput, match="1 region is of the flaw type 'smudge'"):
         require_mapped(workspace, [])
     use_settings(workspace, renamed_flaw_types="{smudge: color_bleed, grain: texture_noise}")
-    require_mapped(workspace, ['<Choice value="grain" alias="grain"/>'])
+    require_mapped(workspace, ['<Choice value="grain" alias="grain" hint="x"/>'])
+
+
+@pytest.mark.server
+def test_a_type_that_the_screens_lose_before_anybody_pulled_is_asked_for(workspace, client, earlier):
+    use_settings(workspace, screens="[regions]", drawers_per_edit=1)
+    campaign.push(workspace, client)
+    project = only_project(workspace, client)
+    first, *_ = client.tasks(project)
+    client.add_annotation(first.id, {"result": region(flaw_type="grain")})
+    earlier.undo()
+    with pytest.raises(BadInput, match=r"may be of the flaw type 'grain'.*renamed_flaw_types"):
+        campaign.push(workspace, client)
+    use_settings(workspace, screens="[regions]", drawers_per_edit=1, renamed_flaw_types="{grain: texture_noise}")
+    campaign.push(workspace, client)
+    assert collect.pull(workspace, client).refused == 0
+    assert workspace.read_table("regions")["flaw_type"].to_pylist() == ["texture_noise"]
+
+
+@pytest.mark.server
+def test_the_new_name_reaches_what_was_pulled_of_a_project_that_is_gone(workspace, client, earlier):
+    use_settings(workspace, screens="[regions]", drawers_per_edit=1)
+    campaign.push(workspace, client)
+    project = only_project(workspace, client)
+    first, *_ = client.tasks(project)
+    client.add_annotation(first.id, {"result": region(flaw_type="grain")})
+    collect.pull(workspace, client)
+    client.delete_project(project)
+    earlier.undo()
+    use_settings(workspace, screens="[regions]", drawers_per_edit=1, renamed_flaw_types="{grain: texture_noise}")
+    campaign.push(workspace, client)
+    collect.pull(workspace, client)
+    assert workspace.read_table("regions")["flaw_type"].to_pylist() == ["texture_noise"]
+
+
+@pytest.mark.server
+def test_the_screen_is_known_though_the_push_was_killed_before_it_was_noted(workspace, client, monkeypatch):
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Projects, "_note_screen", die)
+        with pytest.raises(KeyboardInterrupt):
+            campaign.push(workspace, client)
+    campaign.push(workspace, client)
+    projects = Projects(workspace, client)
+    (number,) = projects.known.values()
+    assert projects.version_at(number, "2040-01-01T00:00:00+00:00") == SCREENS["together"].version

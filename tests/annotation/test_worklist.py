@@ -327,3 +327,16 @@ def test_screens_of_one_seed_are_dealt_and_ordered_each_by_itself():
     first, second = ([row.edit_id for row in rows if row.annotator == names[0]] for rows in (rated, drawn))
     both = [edit for edit in first if edit in set(second)]
     assert both != [edit for edit in second if edit in set(first)]
+
+
+def test_the_qualification_keeps_its_length_over_a_pause():
+    campaign = Campaign(8, ["a", "b"], replace(DESIGN, checks=0, repeats=0, qualification=4))
+    assert [row.role for row in campaign.of("a")][:4] == [QUALIFICATION] * 4
+    campaign.answer("a", 1)
+    campaign.people.append("c")
+    campaign.people.remove("a")
+    campaign.renew()
+    campaign.people.append("a")
+    campaign.renew()
+    assert sum(row.role == QUALIFICATION for row in campaign.of("a")) == 4
+    campaign.check()
