@@ -75,7 +75,7 @@ def plot_heat_map(table: pd.DataFrame) -> str:
     cells = table.pivot(index="task", columns="model", values="overall")
     cells = cells[cells.mean().sort_values(ascending=False, kind="stable").index]  # best model first
     figure = _heat_map(cells, [str(name) for name in cells.index], "RdYlGn", 100.0)
-    low, high = cells.min(axis=None), cells.max(axis=None)
+    low, high = np.nanmin(cells.to_numpy(float)), np.nanmax(cells.to_numpy(float))
     told = f"Mean opinion score of {cells.shape[1]} models in {cells.shape[0]} tasks, from {low:.0f} to {high:.0f}."
     return _svg(figure, "tasks", told)
 
@@ -109,7 +109,9 @@ def plot_flaw_types(table: pd.DataFrame) -> str:
     """
     order = table["flaw_type"].drop_duplicates()
     cells = 100 * table.pivot(index="flaw_type", columns="model", values="share").loc[order]
-    figure = _heat_map(cells, [words(str(name)) for name in cells.index], "Oranges", max(10.0, cells.max(axis=None)))
+    figure = _heat_map(
+        cells, [words(str(name)) for name in cells.index], "Oranges", max(10.0, 1.3 * float(cells.to_numpy().max()))
+    )
     told = f"Per cent of the edits of {cells.shape[1]} models with each of {len(order)} flaw types"
     return _svg(figure, "flaws", f"{told}; the most frequent is {words(str(order.iloc[0]))}.")
 
@@ -125,6 +127,7 @@ def _heat_map(cells: pd.DataFrame, names: list[str], colours: str, most: float) 
     axes.set_yticks(np.arange(len(cells)), names)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
     for (row, column), value in np.ndenumerate(cells.to_numpy()):
         if np.isfinite(value):
             axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7.5, color="#1c1e21")

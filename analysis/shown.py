@@ -69,13 +69,16 @@ def _capped(shown: Shown, most: int, what: str) -> Shown:
     return replace(shown, rows=shown.rows[:most], left_out=f"{most:,} of {len(shown.rows):,} {what} are shown")
 
 
-def _figure(value: float, low: float = np.nan, high: float = np.nan, digits: int = 1, percent: bool = False) -> Cell:
+def _figure(
+    value: float, low: float = np.nan, high: float = np.nan, digits: int = 1, percent: bool = False, sign: bool = False
+) -> Cell:
     """A number with its interval, where there is one."""
     if pd.isna(value):
         return Cell("–")
     scale, unit = (100, " %") if percent else (1, "")
     interval = "" if pd.isna(low) else f"{scale * low:.{digits}f} to {scale * high:.{digits}f}"
-    return Cell(f"{scale * value:.{digits}f}{unit}", interval)
+    text = f"{scale * value:{'+' if sign else ''}.{digits}f}{unit}"
+    return Cell(text.replace("-", "−"), interval.replace("-", "−"))
 
 
 def _count(value: float) -> Cell:
@@ -223,16 +226,17 @@ def _share(row: Row) -> Cell:
 
 def _agreement(table: pd.DataFrame) -> Shown:
     own = table[table["of"] == "all"]
+    tested = bool(own["p"].notna().any())
     rows = [
         (
             Cell(words(str(row["about"]))), Cell(str(row["measure"])),
-            _figure(row["value"], row["low"], row["high"], digits=2), _probability(row["p"]),
+            _figure(row["value"], row["low"], row["high"], digits=2), *([_probability(row["p"])] if tested else []),
             _count(row["edits"]), _count(row["people"]),
         )
         for row in _records(own)
     ]  # fmt: skip
-    head = ("about", "measure", "value", "p", "edits", "people")
-    return Shown("agreement", "How far people agree, of all edits", head, rows, 2)
+    head = ("about", "measure", "value", *(["p"] if tested else []), "edits", "people")
+    return Shown("agreement", "Of all edits", head, rows, 2)
 
 
 def _agreement_parts(table: pd.DataFrame) -> Shown:
@@ -249,7 +253,7 @@ def _agreement_parts(table: pd.DataFrame) -> Shown:
         )
         rows.append((Cell(str(part)), Cell(words(str(name))), *cells))
     head = ("of", "name", *(f"alpha, {words(name)}" for name in DIMENSIONS), "F1 of regions")
-    shown = Shown("agreement", "How far people agree, by model and group of tasks", head, rows, 2)
+    shown = Shown("agreement", "By model and group of tasks", head, rows, 2)
     return _capped(shown, ROWS, "models and groups")
 
 
@@ -271,7 +275,7 @@ def _rater(person: str, rows: Sequence[Row | None]) -> tuple[Cell, ...]:
     kind = next(str(row["annotator_kind"]) for row in rows if row)
     cells: Iterable[Cell] = (
         Cell(
-            f"{row['bias']:+.1f}, {'–' if pd.isna(row['inconsistency']) else format(row['inconsistency'], '.1f')}",
+            f"{_figure(row['bias'], sign=True).text}, {_figure(row['inconsistency']).text}",
             mark="REJECTED" if row["rejected"] else "",
         )
         if row

@@ -13,6 +13,8 @@ from annotation.status import agreement_in, progress_in_tables, pulled_at
 from annotation.status_page import interval, left_in_words, minute
 from editfhf.workspace import Workspace
 
+PEOPLE_SHOWN = 100  # in one table: the page stays small with a crowd
+
 
 def campaign_section(workspace: Workspace) -> Markup | None:
     """The campaign as of the last pull; None where nothing was handed out and nothing answered.
@@ -26,15 +28,18 @@ def campaign_section(workspace: Workspace) -> Markup | None:
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters |= {"minute": minute, "interval": interval, "words": lambda name: name.replace("_", " ")}
+    quality = _quality(workspace)
     template = files("annotation").joinpath("templates/campaign.html.j2").read_text(encoding="utf-8")
     page = environment.from_string(template).render(
         pulled_at=at.strftime("%Y-%m-%d %H:%M") if (at := pulled_at(workspace)) else "",
         screens=progress.screens,
         left=left_in_words(progress.hours_left, progress.days_left),
-        people=progress.people,
+        people=progress.people[:PEOPLE_SHOWN],
+        more_people=max(len(progress.people) - PEOPLE_SHOWN, 0),
         everybody_simulated=all(one.kind == "simulated" for one in progress.people),
         agreement=agreement_in(workspace),
-        quality=_quality(workspace),
+        quality=quality[:PEOPLE_SHOWN],
+        more_quality=max(len(quality) - PEOPLE_SHOWN, 0),
     )
     return Markup(page)
 
