@@ -28,7 +28,7 @@ def analyze(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> No
         named = ", ".join(study.unknown_ids[:SHOWN_IDS]) + (" …" if len(study.unknown_ids) > SHOWN_IDS else "")
         console.note(f"{study.unknown_edits} answers are about edits that this workspace has no image of: {named}.")
     if not as_json:
-        console.say(f"Report: {report}")
+        console.say(f"Report: {report}, its tables: {report.parent / 'tables'}")
         console.say(f"Next: editfhf build -w {shlex.quote(workspace)} -o dataset")
 
 

@@ -19,6 +19,7 @@ INK = "#7a7f87"  # readable on white and on near-black
 COLOURS = {"overall": "#3f7fbf", **dict(zip(DIMENSIONS, ("#c2703d", "#4f9a6b", "#8a6bbd"), strict=True))}
 WIDTH = 7.2  # inches; the page scales it
 NAME_LETTERS = 40  # of a model, as a label
+LETTER_HEIGHT = 0.085  # inches, of a label that stands on end
 LETTERS_ABREAST = 70  # of the labels of all columns, that fit beside each other
 
 _STYLE = {
@@ -95,8 +96,8 @@ def plot_distributions(table: pd.DataFrame) -> str:
         axes.set(title=words(name), xlim=(0, 100), xlabel="mean opinion score")
         axes.title.set_fontsize(9)
         if own["edits"].sum():
-            most = own.loc[own["edits"].idxmax()]
-            told.append(f"{words(name)}, most edits from {most['from']:.0f} to {most['to']:.0f}")
+            start, end = own[["from", "to"]].to_numpy()[own["edits"].to_numpy().argmax()]
+            told.append(f"{words(name)}, most edits from {start:.0f} to {end:.0f}")
     many[0].set_ylabel("edits")
     return _svg(figure, "distributions", f"Histograms of the edits' mean opinion scores: {'; '.join(told)}.")
 
@@ -118,11 +119,11 @@ def plot_flaw_types(table: pd.DataFrame) -> str:
 
 def _heat_map(cells: pd.DataFrame, names: list[str], colours: str, most: float) -> Figure:
     """Numbers as colours, and as numbers on them. Many models have their names on end, not to run into each other."""
-    figure, axes = _figure(1.0 + 0.23 * len(cells))
-    axes.set_facecolor("white")  # under the cells, on dark paper too: their numbers are dark
-    axes.imshow(cells.to_numpy(), cmap=colours, vmin=0, vmax=most, aspect="auto", alpha=0.75)
     columns = [_short(name) for name in cells.columns]
     upright = sum(map(len, columns)) > LETTERS_ABREAST
+    figure, axes = _figure(1.0 + 0.23 * len(cells) + (LETTER_HEIGHT * max(map(len, columns)) if upright else 0))
+    axes.set_facecolor("white")  # under the cells, on dark paper too: their numbers are dark
+    axes.imshow(cells.to_numpy(), cmap=colours, vmin=0, vmax=most, aspect="auto", alpha=0.75)
     axes.set_xticks(np.arange(cells.shape[1]), columns, rotation=90 if upright else 0)
     axes.set_yticks(np.arange(len(cells)), names)
     axes.xaxis.tick_top()
