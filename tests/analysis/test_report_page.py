@@ -107,3 +107,16 @@ def test_printed_it_is_dark_on_white_and_no_table_is_cut_off(browser, page_file)
     assert page.evaluate("[...document.querySelectorAll('.scroll')].every(one => one.scrollWidth <= 720)")
     assert [one for one in page.evaluate(CONTRASTS) if one[0] < 4.5] == []
     assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+@pytest.mark.parametrize(("width", "media"), [(1366, "screen"), (390, "screen"), (720, "print")])
+def test_regions_lie_on_the_picture_that_they_are_of(browser, page_file, width, media):
+    page = opened(browser, page_file, width)
+    page.emulate_media(media=media)
+    pairs = page.evaluate(
+        "[...document.querySelectorAll('.pair svg')].map(one => [one, one.previousElementSibling].map(part => {"
+        " const box = part.getBoundingClientRect(); return [box.x, box.y, box.width, box.height]; }))"
+    )
+    assert len(pairs) > 8
+    for regions, picture in pairs:
+        assert regions == pytest.approx(picture, abs=1)
