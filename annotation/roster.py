@@ -166,6 +166,12 @@ class Roster:
             temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
+def numbers_of(workspace: Workspace) -> dict[str, int]:
+    """Pseudonym → the number that `annotate people` shows, which tells nothing of anybody outside."""
+    roster = Roster(workspace)
+    return {roster.pseudonym(member): member.number for member in roster.members}
+
+
 def _before(member: Member, state: State) -> State:
     return member.state if state == "suspended" else "active"
 
