@@ -315,9 +315,7 @@ def _make_tasks(
     return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people)), numbers, kept
 
 
-def _answered(
-    there: Mapping[Place, Sequence[ServerTask]], by_others: Mapping[Place, Sequence[ServerTask]]
-) -> set[str]:
+def _answered(there: Mapping[Place, Sequence[ServerTask]], by_others: Mapping[Place, Sequence[ServerTask]]) -> set[str]:
     """Items that those whom they are for have answered."""
     others_alone = {task.id for tasks in by_others.values() for task in tasks}
     return {item_of(task) for tasks in there.values() for task in tasks if task.answers and task.id not in others_alone}

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from annotation.answers import author_of
 from annotation.client import Client, ServerTask
 from annotation.projects import Place
 from annotation.pseudonyms import Pseudonyms
@@ -75,6 +76,7 @@ def blocked(
     emails: Mapping[int, str],
 ) -> Blocked:
     """Who stands in the way of a person; arguments as in `answered_by_others`."""
-    users = {one.get("completed_by") for task in others_alone for one in client.annotations(task.id)}
-    by = sorted(pseudonyms.of_email(emails[user]) if user in emails else "" for user in users)
+    users = {author_of(one) for task in others_alone for one in client.annotations(task.id)}
+    said = {emails.get(user, "") if user is not None else "" for user in users}
+    by = sorted({pseudonyms.of_email(email) if email else "" for email in said})
     return Blocked(place.project_type, annotator, len(others_alone), tuple(by))

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from annotation.client import Client, ServerTask
 from annotation.export_file import item_in
-from annotation.roster import numbers_of
+from annotation.roster import Roster, numbers_of
 from annotation.screens import screen_of
 from editfhf.files import whole_file
 from editfhf.schema import PROJECT_TYPES, canonical_json
@@ -155,6 +155,26 @@ class Projects:
         with whole_file(self._path) as temporary:
             rows = {number: [asdict(one) for one in known] for number, known in self.screens.items()}
             temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+def own_projects(workspace: Workspace, projects: Projects, url: str) -> list[dict[str, Any]]:
+    """Where everybody who works finds the own tasks: number, email, and projects (kind of screen → address).
+
+    Args:
+        url: of the server, as people reach it.
+    """
+    return [
+        {
+            "number": member.number,
+            "email": member.email,
+            "projects": {
+                place.project_type: f"{url}/projects/{project}/data?labeling=1"
+                for place, project in projects.known.items()
+                if place.number == member.number
+            },
+        }
+        for member in Roster(workspace).active
+    ]
 
 
 def _place_in(title: str, base: str) -> Place | None:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from typing import Any
 
+import pandas as pd
+
 from annotation.all_answers import all_answers
 from annotation.campaign import read_assignments
 from annotation.client import Client, connect
@@ -19,9 +21,9 @@ from annotation.projects import Projects, item_of
 from annotation.pseudonyms import Pseudonyms, annotator_kind
 from annotation.refusals import lost_answers
 from annotation.remote import find_url
-from annotation.roster import Roster, numbers_of
+from annotation.roster import Roster
 from annotation.server import find_server
-from annotation.worklist import EDIT, REPEAT
+from annotation.worklist import ADMISSION, EDIT, REPEAT
 from editfhf.errors import JobFailed
 from editfhf.schema import OWN_TABLES, Assignment
 from editfhf.workspace import Workspace
@@ -44,12 +46,12 @@ def status(workspace: Workspace, url: str | None = None) -> dict[str, Any]:
     Returns:
         server (its address, or why there is none), pulled_at, tasks and answers (of the people who count), drafts
         (None: the server was not asked), refused (answers of which nothing could be taken, as of the last pull: they
-        count as not given), annotators (pseudonym → answers), simulated (how many of them are), hours_left, days_left,
-        screens, progress (by person and screen) and agreement: rows of `ScreenProgress`, `PersonProgress` and of what
-        `editfhf.agreement` registers; blocked: tasks that Label Studio does not show to their person, since only
-        somebody else answered them (`annotation.own_answers.Blocked`; of a server that answers); numbers (pseudonym →
-        the number in `annotate people`); admission: who waits for it, was refused or admitted with a remark, and why, as
-        of the last pull.
+        count as not given), annotators (pseudonym → answers), simulated (how many of them are), hours_left, days_left
+        (None: `no_days` says why), screens, progress (by person and screen) and agreement: rows of `ScreenProgress`,
+        `PersonProgress` and of what `editfhf.agreement` registers; blocked: tasks that Label Studio does not show to
+        their person, since only somebody else answered them (rows of `annotation.own_answers.Blocked`; none where the
+        server was not asked); admission: who waits for it, was refused or admitted with a remark, and why, as of the
+        last pull.
         Where the server does not answer, all is as of the last pull and without checks and repeats.
     """
     return _Watched(workspace, url).look()
@@ -138,11 +140,11 @@ class _Watched:
             "simulated": len(simulated),
             "hours_left": round(progress.hours_left, 1),
             "days_left": None if progress.days_left is None else round(progress.days_left, 1),
+            "no_days": progress.no_days,
             "screens": [_rounded(asdict(one)) for one in progress.screens],
             "progress": [_rounded(asdict(one)) for one in progress.people],
             "admission": rows_of(workspace, standings(workspace, read_assignments(workspace))),
             "blocked": [] if on_server is None else [one.as_row() for one in on_server.blocked],
-            "numbers": numbers_of(workspace),
             "agreement": [_rounded(row) for row in self._agreement[1]],
         }
 
@@ -216,6 +218,10 @@ def _reckon(
     each: dict[str, int] = {screen: settings.people_per_edit(screen) for screen in settings.screens}
     refused = Counter((row["project_type"], row["annotator"]) for row in lost_answers(workspace) if row["annotator"])
     answers, now = all_answers(workspace, with_checks=True), pulled_at(workspace) or datetime.now(UTC)
+    if any(row.role == ADMISSION for row in rows):  # who came in has worked, too
+        entered = workspace.read_table("admissions").to_pandas().assign(project_type=ADMISSION, screened=False)
+        parts = [answers, entered[[name for name in answers if name in entered]]]
+        answers = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     return reckon(rows, given, people, answers, each, now, drafts, refused)
 
 
