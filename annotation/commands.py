@@ -145,8 +145,8 @@ def people(
             for screen, link in row["projects"].items():
                 console.say(f"   {screen}: {link}")
         if not any(row["projects"] for row in rows):
-            console.note(f"Nobody has projects yet: editfhf annotate push -w {workspace}, then this again.")
-        else:
+            console.note(f"There are no projects yet: editfhf annotate push -w {workspace}, then this again.")
+        elif len(rows) > 1:
             console.note("Send each their own links alone: an answer in another's project is refused.")
         return
     with opened.lock("annotate"):

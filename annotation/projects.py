@@ -158,22 +158,25 @@ class Projects:
 
 
 def own_projects(workspace: Workspace, projects: Projects, url: str) -> list[dict[str, Any]]:
-    """Where everybody who works finds the own tasks: number, email, and projects (kind of screen → address).
+    """Where everybody who works finds the own tasks: number, email, and projects (kind of screen → address). While
+    nobody is named one row, of what all share.
 
     Args:
         url: of the server, as people reach it.
     """
+    roster = Roster(workspace)
+    who = [(one.number, one.email) for one in roster.active] if roster.members else [(EVERYBODY, "everybody")]
     return [
         {
-            "number": member.number,
-            "email": member.email,
+            "number": number,
+            "email": email,
             "projects": {
                 place.project_type: f"{url}/projects/{project}/data?labeling=1"
                 for place, project in projects.known.items()
-                if place.number == member.number
+                if place.number == number
             },
         }
-        for member in Roster(workspace).active
+        for number, email in who
     ]
 
 

@@ -219,7 +219,7 @@ def test_copies_of_the_server_that_still_hold_an_erased_person_are_named(answere
 
 def test_back_ups_elsewhere_are_spoken_of_where_none_lie_here(campaign):
     notes = membership.still_held(campaign, membership.Erased("a" * 16, {}, [], 0))
-    assert any("wherever `editfhf annotate serve --backup FILE` put them, still hold the person" in one for one in notes)
+    assert any("wherever `editfhf annotate serve --backup FILE` put them, still hold" in one for one in notes)
 
 
 # Who is set aside

@@ -8,12 +8,15 @@ import pytest
 from annotation import campaign, collect
 from annotation.campaign import read_assignments, require_projects
 from annotation.client import Client, ServerTask
+from annotation.interface import DECLINES
+from annotation.items import admission_items
 from annotation.own_answers import overlap_of
 from annotation.projects import Place, title_of_campaign
 from annotation.refusals import lost_answers
 from annotation.roster import Roster
 from annotation.screens import SCREENS
 from annotation.status import status
+from editfhf import cli
 from tests.annotation.conftest import N_EDITS, use_settings
 from tests.annotation.label_studio_json import ratings
 from tests.annotation.on_server import tasks_on_server
@@ -41,11 +44,11 @@ def next_task(browser: httpx.Client, project: int) -> int | None:
     return answer.json()["id"] if answer.status_code == httpx.codes.OK else None
 
 
-def answer_next(browser: httpx.Client, project: int) -> int | None:
+def answer_next(browser: httpx.Client, project: int, result: list | None = None) -> int | None:
     task = next_task(browser, project)
     if task is not None:
         token = browser.cookies.get("csrftoken") or ""
-        body = {"result": ratings(), "lead_time": 9.0}
+        body = {"result": ratings() if result is None else result, "lead_time": 9.0}
         headers = {"X-CSRFToken": token, "Referer": str(browser.base_url)}
         browser.post(f"/api/tasks/{task}/annotations/", json=body, headers=headers).raise_for_status()
     return task
@@ -96,7 +99,7 @@ def test_who_answers_in_anothers_project_does_not_lock_its_person_out(workspace,
 
 
 @pytest.mark.server
-def test_who_answered_the_entrance_of_another_admits_nobody_and_shuts_nobody_out(workspace, client):
+def test_who_answered_the_entrance_of_another_admits_nobody_and_shuts_nobody_out(workspace, client, capsys):
     use_settings(workspace, **ONE_EACH, consent="true", vision_check="false")
     bob, eve = "bob-entrance@x.org", "eve-entrance@x.org"
     Roster(workspace).add([bob, eve])
@@ -109,6 +112,20 @@ def test_who_answered_the_entrance_of_another_admits_nobody_and_shuts_nobody_out
     counts = campaign.push(workspace, client)  # also without a pull in between
     assert (counts.waiting, counts.tasks, counts.withdrawn) == (2, 0, 0)
     assert next_task(eves, of_eve) == task
+    # What each answers is theirs; two at once are named by their numbers.
+    says_no = admission_items({"consent": DECLINES})
+    of_bob = require_projects(workspace, client).known[Place("admission", 1)]
+    assert answer_next(eves, of_eve, says_no) == task
+    assert answer_next(bobs, of_bob, says_no) is not None
+    capsys.readouterr()
+    assert cli.run(["annotate", "pull", "-w", str(workspace.root)]) == 0
+    said = capsys.readouterr()
+    for number in (1, 2):
+        name = Roster(workspace).pseudonym(Roster(workspace).find(str(number)))
+        assert f"{number} ({name})" in " ".join(said.out.split())
+    assert "Not admitted: 2 people" in said.err
+    assert "1 answer came from somebody in another's project" in said.err
+    assert "x.org" not in said.out + said.err
 
 
 @pytest.mark.server
