@@ -360,7 +360,7 @@ def test_the_command_line_invites_takes_back_only_who_is_suspended_and_simulates
     assert cli.run(["annotate", "people", "-w", root, "--invite", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["people"]
     assert [row["number"] for row in rows] == [1, 2, 3]
-    assert f"Next: people label at {client.url}; editfhf annotate status -w {root}, then pull" in printed
+    assert f"Next: people label at {client.url}, each in their own projects (editfhf annotate people" in printed
     assert cli.run(["annotate", "push", "-w", root, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["projects"] == numbers
     assert cli.run(["annotate", "suspend", "1", "-w", root, "--undo"]) == 2

@@ -85,7 +85,7 @@ def test_what_a_restored_server_still_has_of_an_erased_person_does_not_come_home
 
     root = str(workspace.root)
     assert cli.run(["annotate", "pull", "--all", "-w", root]) == 0
-    assert f"{theirs} answers of people who were erased are on the server again" in capsys.readouterr().err
+    assert f"Left out: {theirs} answers of people who were erased; they are on the server" in capsys.readouterr().err
     assert cli.run(["annotate", "erase", gone.email, "--yes", "-w", root]) == 0
     assert f"DELETE /api/users/{user}" in capsys.readouterr().err
     for project in Projects(workspace, client).known.values():
