@@ -48,10 +48,10 @@ def notes_of(counts: PullCounts, workspace: Workspace, named: str) -> list[str]:
             f"server by hand: answers were read as far as they fit; {push} restores it."
         )
     if counts.misdated:
+        are = "is" if counts.misdated == 1 else "are"
         notes.append(
-            f"{answers(counts.misdated)} {'is' if counts.misdated == 1 else 'are'} dated before their project was made, or "
-            "in the future: the clock of the server or of this machine is or was wrong. They are taken as they are; set it "
-            "right and pull with --all."
+            f"{answers(counts.misdated)} {are} dated before their project was made, or in the future: the clock of the "
+            "server or of this machine is or was wrong. They are taken as they are; set it right and pull with --all."
         )
     return notes
 
