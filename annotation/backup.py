@@ -83,11 +83,14 @@ def earlier_copies(workspace: Workspace) -> list[Path]:
     return sorted([*backups, *data_dir(workspace).glob(f"{database.NAME}.*")])
 
 
-def restore(workspace: Workspace, path: Path) -> None:
+def restore(workspace: Workspace, path: Path) -> Path | None:
     """Make the server what it was when the back-up was made. Killed half way, it may be run again.
 
     What stood there stays beside the database, as `label_studio.sqlite3.before-restore`. Answers that were pulled since
     the back-up stay in the tables until the next pull, which makes them those on the server.
+
+    Returns:
+        Where the database is kept that stood there; None where there was none.
 
     Raises:
         BadInput: the file is damaged, no back-up, of another campaign or of a newer Label Studio; or the server runs.
@@ -103,10 +106,10 @@ def restore(workspace: Workspace, path: Path) -> None:
             files = _unpack(path, Path(folder))
             _require_same_campaign(workspace, path, files)
             database.check(files[DATABASE], f"Is {path} of this toolkit?")
-            _put_in_place(workspace, files)
+            return _put_in_place(workspace, files)
 
 
-def _put_in_place(workspace: Workspace, files: dict[str, Path]) -> None:
+def _put_in_place(workspace: Workspace, files: dict[str, Path]) -> Path | None:
     for name in CAMPAIGN_FILES:
         if name in files and not (workspace.annotation_dir / name).exists():
             _install(files[name], workspace.annotation_dir / name)
@@ -116,10 +119,10 @@ def _put_in_place(workspace: Workspace, files: dict[str, Path]) -> None:
         if name not in (DATABASE, *CAMPAIGN_FILES):
             _install(file, workspace.annotation_dir / name)
     current = data / database.NAME
-    if current.exists():
-        database.set_aside(current, "before-restore")
+    kept = database.set_aside(current, "before-restore") if current.exists() else None
     database.remove_companions(current)
     _install(files[DATABASE], current)
+    return kept
 
 
 def _install(file: Path, target: Path) -> None:

@@ -18,6 +18,7 @@ from annotation.erased import erased
 from annotation.examples import write_examples
 from annotation.guidelines import guidelines
 from annotation.offers import Offers
+from annotation.own_answers import answered_by_others, overlap_of
 from annotation.pair_folders import take_in
 from annotation.projects import CHUNK, EVERYBODY, Place, Projects, chunks, heal, item_of, tasks_of, title_of_campaign
 from annotation.pseudonyms import Pseudonyms
@@ -93,20 +94,24 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
     of_each_screen = {place.project_type: project for place, project in projects.known.items()}
     there = {place: heal(client, project) for place, project in projects.known.items()}
     table = read_assignments(workspace)
-    answered = {item_of(task) for tasks in there.values() for task in tasks if task.answers}
+    by_others = answered_by_others(client, projects.known, there, roster.members, client.users())
+    answered = _answered(there, by_others)
     require_mapped(
-        workspace, (client.project_state(one)["label_config"] for one in of_each_screen.values()), bool(answered)
+        workspace,
+        (client.project_state(one)["label_config"] for one in of_each_screen.values()),
+        bool(answered) or bool(by_others),
     )
     begun = {row.annotator for row in table if row.role == EDIT and row.item_id in answered}
     standing = standings(workspace, table, begun)
     # Whoever has begun finishes; of who left or is set aside the draft stays, too, but nobody waits for it.
     may_work = {name for name, one in standing.items() if one.state != "refused"}
     finishing = {one.number for one in roster.members if roster.pseudonym(one) in may_work} | {EVERYBODY}
+    # What only others answered stays that person's, who is shown it once the project takes an answer more.
     taken = answered | {
         item_of(task)
         for place, tasks in there.items()
         if place.number in finishing
-        for task in _with_drafts(client, projects.known[place], tasks)
+        for task in [*_with_drafts(client, projects.known[place], tasks), *by_others.get(place, ())]
     }
     active = [one for one in roster.active if standing[roster.pseudonym(one)].state != "refused"]
     people = {roster.pseudonym(member): member.number for member in active}
@@ -140,7 +145,7 @@ def push_locked(workspace: Workspace, client: Client, edits: Sequence[Edit]) -> 
     standing = standings(workspace, rows, begun)
     held = {row.item_id for row in rows if held_back(row, standing)} - taken
     to_make = [row for row in rows if row.item_id not in held]
-    counts, tasks, kept = _make_tasks(workspace, client, projects, people, there, to_make, offers)
+    counts, tasks, kept = _make_tasks(workspace, client, projects, people, there, to_make, offers, by_others)
     if kept := kept - {row.item_id for row in rows}:
         workspace.write_table("assignments", [*rows, *(row for row in table if row.item_id in kept)])
     if roster.members:
@@ -248,6 +253,7 @@ def _make_tasks(
     there: Mapping[Place, Sequence[ServerTask]],
     rows: Sequence[Assignment],
     offers: Offers,
+    by_others: Mapping[Place, Sequence[ServerTask]],
 ) -> tuple[PushCounts, dict[int, list[int]], set[str]]:
     """What changed, the tasks of each project by their numbers, and the items that stay though they are not in `rows`:
     somebody answered them since `there` was listed, or has begun to."""
@@ -259,14 +265,15 @@ def _make_tasks(
             shown.note(known[item_of(task)], task.data)
     texts = _guidelines(workspace, images, bool(people))
     wanted: defaultdict[Place, list[Assignment]] = defaultdict(list)
-    answered = {item_of(task) for tasks in there.values() for task in tasks if task.answers}
+    answered = _answered(there, by_others)
+    # What only others answered and its person has no more: pull still says why such an answer was refused.
+    kept = {item_of(task) for tasks in by_others.values() for task in tasks}
     for row in rows:
         if row.role == ADMISSION and row.item_id in answered:  # its project stays as it was, whatever is asked by now
             continue
         if not row.annotator or row.annotator in people:
             wanted[Place(row.project_type, people.get(row.annotator, EVERYBODY))].append(row)
     added = stayed = withdrawn = 0
-    kept: set[str] = set()
     is_seen = False
     numbers: defaultdict[int, list[int]] = defaultdict(list)
     shown.publish(rows)
@@ -287,11 +294,15 @@ def _make_tasks(
         if tasks:
             numbers[projects.known[place]] = sorted({task.id for task in tasks} - set(surplus))
         have = {item_of(task) for task in tasks}
+        if tasks:
+            projects.retitle(place)
         if not wanted[place]:
             continue
         missing = [row for row in wanted[place] if row.item_id not in have and shown.can_show(row)]
         missing.sort(key=lambda row: row.position)
-        overlap = workspace.config.annotation.people_per_edit(place.project_type) if place.number == EVERYBODY else 1
+        overlap = overlap_of(by_others.get(place, ()))
+        if place.number == EVERYBODY:
+            overlap = workspace.config.annotation.people_per_edit(place.project_type)
         project = projects.ensure(place, overlap, texts[place.project_type], images.folder)
         images_of = (shown.an_image(row) for row in wanted[place] if shown.can_show(row))
         an_image = "" if is_seen else next(filter(None, images_of), "")
@@ -302,6 +313,12 @@ def _make_tasks(
             numbers[project] += client.import_tasks(project, [{"data": shown.data(row)} for row in some])
         added += len(missing)
     return PushCounts(sorted(projects.known.values()), added, stayed, withdrawn, len(people)), numbers, kept
+
+
+def _answered(there: Mapping[Place, Sequence[ServerTask]], by_others: Mapping[Place, Sequence[ServerTask]]) -> set[str]:
+    """Items that those whom they are for have answered."""
+    others_alone = {task.id for tasks in by_others.values() for task in tasks}
+    return {item_of(task) for tasks in there.values() for task in tasks if task.answers and task.id not in others_alone}
 
 
 def _with_drafts(client: Client, project: int, tasks: Iterable[ServerTask]) -> list[ServerTask]:

@@ -88,19 +88,19 @@ class Client:
         }
         return int(self._request("POST", "api/projects/", json=fields)["id"])
 
-    def projects_titled(self, prefix: str) -> dict[int, dict[str, Any]]:
-        """Number → `title` and `task_number`, of every project whose title begins so."""
+    def projects_titled(self, words: str) -> dict[int, dict[str, Any]]:
+        """Number → `title` and `task_number`, of every project whose title has these words in it."""
         found: dict[int, dict[str, Any]] = {}
         page = 1
         while True:
-            # The server's own filter ignores case and finds the words anywhere.
+            # The server's own filter ignores case.
             answer = self._get(
-                "api/projects", page=page, page_size=PROJECT_PAGE, include="id,title,task_number", title=prefix.strip()
+                "api/projects", page=page, page_size=PROJECT_PAGE, include="id,title,task_number", title=words
             )
             found |= {
                 row["id"]: {"title": row["title"], "task_number": row["task_number"] or 0}
                 for row in answer["results"]
-                if row["title"].startswith(prefix)
+                if words in row["title"]
             }
             if not answer["next"]:
                 return found

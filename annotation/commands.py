@@ -81,13 +81,12 @@ def serve(
                 "It holds e-mail addresses, the token and the key of the pseudonyms: keep it as you keep those."
             )
     elif restore is not None:
-        archive.restore(opened, restore)
+        kept = archive.restore(opened, restore)
         if as_json:
-            console.show({"restored": str(restore)}, as_json=True)
+            console.show({"restored": str(restore), "kept": str(kept) if kept else None}, as_json=True)
         else:
-            console.say(
-                f"Label Studio is as it was in {restore}; what stood there is kept in {server.data_dir(opened)}"
-            )
+            there = f"; what stood there is kept: {kept}" if kept else ""
+            console.say(f"Label Studio is as it was in {restore}{there}")
             console.say(f"Next: editfhf annotate serve -w {workspace}, and push, which brings its images")
     else:
         _start(opened, workspace, port, as_json)
@@ -118,25 +117,37 @@ def people(
     resume: Annotated[list[str] | None, typer.Option(help="Works again.")] = None,
     leave: Annotated[list[str] | None, typer.Option(help="Leaves; what is not done goes to others.")] = None,
     invite: Annotated[
-        bool, typer.Option("--invite", help="Print the address at which people make an account of their own.")
+        bool, typer.Option("--invite", help="Print where people make their account, and the projects of each.")
     ] = False,
     url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Who takes part. `push` hands out work accordingly: what is done stays, the rest is shared out again."""
+    from annotation import cost
     from annotation.client import connect
     from annotation.people_file import addresses
+    from annotation.projects import Projects, own_projects
     from annotation.roster import Roster, State
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
     if invite:
-        link = connect(opened, url=url).invite_link()
+        client = connect(opened, url=url)
+        rows = own_projects(opened, Projects(opened, client), client.url)
         if as_json:
-            console.show({"invite": link}, as_json=True)
-        else:
-            console.say(link)
-            console.note("Each signs up there with the address that stands here; whoever has the link can sign up.")
+            console.show({"invite": client.invite_link(), "people": rows}, as_json=True)
+            return
+        console.say(client.invite_link())
+        console.note("Each signs up there with the address that stands here; whoever has the link can sign up.")
+        for row in rows:
+            console.say("")
+            console.say(f"{row['number']}  {row['email']}")
+            for screen, link in row["projects"].items():
+                console.say(f"   {screen}: {link}")
+        if not any(row["projects"] for row in rows):
+            console.note(f"There are no projects yet: editfhf annotate push -w {workspace}, then this again.")
+        elif len(rows) > 1:
+            console.note("Send each their own links alone: an answer in another's project is refused.")
         return
     with opened.lock("annotate"):
         roster = Roster(opened)
@@ -152,6 +163,8 @@ def people(
     ], as_json=as_json)  # fmt: skip
     if there:
         console.note(f"{there} of them {'was' if there == 1 else 'were'} there already, and stay as they are.")
+    for lack in cost.lacking_now(opened.config.annotation, len(roster.active)) if add else ():
+        console.note(lack)
     if add or pause or resume or leave:
         console.note(f"Now hand out the work anew: editfhf annotate push -w {workspace}")
 
@@ -172,6 +185,7 @@ def push(
     from annotation import campaign
     from annotation.client import connect
     from annotation.predictions import push_predictions
+    from annotation.pull_notes import people as people_of
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
@@ -180,12 +194,13 @@ def push(
     for note in counts.notes:
         console.note(note)
     if counts.waiting:
+        one = counts.waiting == 1
         console.note(
-            f"{counts.waiting} people have to be admitted before they get edits: when they answered what comes first, "
-            "pull and push again."
+            f"{people_of(counts.waiting)} {'has' if one else 'have'} to be admitted before edits are shown: once what "
+            "comes first is answered, pull and push again."
         )
     if counts.not_admitted:
-        console.note(f"{counts.not_admitted} people were not admitted: `editfhf annotate status` says why.")
+        console.note(f"Not admitted: {people_of(counts.not_admitted)}; `editfhf annotate status` says why.")
     if predictions:
         row["predictions"] = push_predictions(opened, client).as_row()
     if as_json:
@@ -194,12 +209,16 @@ def push(
     console.show({name: value for name, value in row.items() if name != "predictions"} | _short(row))
     if predictions:
         console.show(row["predictions"], title="Predictions")
-    console.say(f"Next: people label at {client.url}; editfhf annotate status -w {workspace}, then pull")
+    console.say(
+        f"Next: people label at {client.url}, each in their own projects (editfhf annotate people -w {workspace} "
+        f"--invite prints the links); editfhf annotate status -w {workspace}, then pull"
+    )
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
     """What of a row is a list of numbers of projects, as a reader wants it."""
-    return {name: console.spans(value) for name, value in row.items() if isinstance(value, list)}
+    lists = {name: value for name, value in row.items() if isinstance(value, list)}
+    return {name: console.spans(value) for name, value in lists.items() if all(isinstance(one, int) for one in value)}
 
 
 @annotate.command(epilog="Example: editfhf annotate simulate -w campaign --annotators 30 --mix careless=0.2 --seed 1")
@@ -259,47 +278,19 @@ def pull(
     """Bring new and changed answers home from Label Studio; what cannot be taken goes to a table with the reason."""
     from annotation import collect
     from annotation.client import connect
-    from annotation.pair_folders import folders_with_choices
+    from annotation.pull_notes import notes_of
+    from annotation.roster import numbers_of
+    from annotation.status_page import in_words
     from editfhf.errors import JobFailed
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
     counts = collect.pull(opened, connect(opened, url=url), everything, lambda places: console.track(places, "Pulling"))
-    row = counts.as_row()
-    console.show(row if as_json else row | _short(row), as_json=as_json)
-    for folder in folders_with_choices(opened):
-        console.note(f"What people chose of the pairs: editfhf benchmark --preferences {folder}")
-    if counts.admitted:
-        console.note(
-            f"{len(counts.admitted)} people may begin: `editfhf annotate push -w {workspace}` gives them edits."
-        )
-    if counts.not_admitted:
-        console.note(f"{len(counts.not_admitted)} people were not admitted: `editfhf annotate status` says why.")
-    if counts.refused:
-        console.note(f"{counts.refused} answers or parts of them were refused: editfhf annotate refused -w {workspace}")
-    if counts.drafts:
-        n, where = sum(counts.drafts.values()), console.spans(sorted(counts.drafts))
-        console.note(f"Begun and not submitted: {n} answers, in project {where}; they come home once submitted.")
-    if counts.erased:
-        console.note(
-            f"{counts.erased} answers of people who were erased are on the server again, as after a restore; they were "
-            "left out. `editfhf annotate erase` (by address or pseudonym) removes them there, too."
-        )
-    if counts.gone:
-        console.note(
-            f"Deleted on the server: project {console.spans(counts.gone)}; what was pulled of them stays. "
-            f"`editfhf annotate push` hands out what is left."
-        )
-    if counts.altered:
-        console.note(
-            f"The labelling screen or the title of project {console.spans(counts.altered)} was changed on the "
-            "server by hand: answers were read as far as they fit; `editfhf annotate push` restores it."
-        )
-    if counts.misdated:
-        console.note(
-            f"{counts.misdated} answers are dated before their project was made, or in the future: the clock of the "
-            "server or of this machine is or was wrong. They are taken as they are; set it right and pull with --all."
-        )
+    row, numbers = counts.as_row(), numbers_of(opened)
+    named = {name: [in_words(one, numbers) for one in row[name]] for name in ("admitted", "not_admitted")}
+    console.show(row if as_json else row | _short(row) | named, as_json=as_json)
+    for note in notes_of(counts, opened, workspace):
+        console.note(note)
     if counts.damaged:
         raise JobFailed(
             f"Everything is home but the answers about pairs of a folder that is damaged: {' '.join(counts.damaged)}",
@@ -311,10 +302,21 @@ def pull(
 def refused(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> None:
     """Why answers, or parts of them, could not be taken, as of the last pull or import; the commonest reason first."""
     from annotation import refusals
+    from annotation.roster import numbers_of
+    from annotation.status_page import in_words
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
     rows = [one.as_row() for one in refusals.refused(opened)]
+    if not rows and not as_json:
+        if opened.table_path("refused_answers").is_file():
+            console.say("Nothing was refused: all answers that came home were taken.")
+        else:
+            console.say(f"Nothing came home yet: editfhf annotate pull -w {workspace}")
+        return
+    numbers = numbers_of(opened)
+    if not as_json:
+        rows = [row | {"by": [in_words(one, numbers) for one in row["by"]]} for row in rows]
     console.show(rows, as_json=as_json)
     if rows:
         console.note(f"Each of them, as it came: {opened.table_path('refused_answers')}")
@@ -333,6 +335,7 @@ def status(
 ) -> None:
     """How far the campaign is: by screen and by person, what is left in hours, and how far people agree so far."""
     from annotation import status as campaign
+    from annotation.roster import numbers_of
     from annotation.status_page import tables_of
     from editfhf.errors import BadInput
     from editfhf.workspace import Workspace
@@ -341,13 +344,13 @@ def status(
     if watch is not None:
         if as_json:
             raise BadInput("--watch is for people, --json for programs.", mend="Give one of them.")
-        console.watch((tables_of(row) for row in campaign.watch(opened, url)), watch)
+        console.watch((tables_of(row, numbers_of(opened)) for row in campaign.watch(opened, url)), watch)
         return
     row = campaign.status(opened, url)
     if as_json:
         console.show(row, as_json=True)
         return
-    for title, rows in tables_of(row):
+    for title, rows in tables_of(row, numbers_of(opened)):
         console.show(rows, title=title)
 
 
@@ -370,6 +373,7 @@ def plan(
     from annotation.roster import Roster
     from editfhf.workspace import Workspace
 
+    cost.require_hours(hours_a_week)
     opened = Workspace.open(workspace)
     plans = cost.plan_workspace(opened, edits, people)
     console.show([one.as_row(weeks, hours_a_week, people) for one in plans], as_json=as_json)
@@ -378,9 +382,10 @@ def plan(
         console.say(f"In all {hours:,.1f} hours, {wages:,.0f} in wages.")
         if weeks is not None:
             console.note(f"people in time: at {hours_a_week:g} hours a week of each on that screen alone.")
-        if people is not None:
+        lacking = cost.lacking(plans, people or len(Roster(opened).active))
+        if people is not None and not lacking:
             console.say(cost.in_words(plans, people, hours_a_week))
-        for note in cost.lacking(plans, people or len(Roster(opened).active)):
+        for note in lacking:
             console.note(note)
         if not all(one.measured for one in plans):
             console.note("Seconds that were not measured are assumed; after a pilot of 20 answers they are measured.")
@@ -390,10 +395,13 @@ def plan(
 def quality(workspace: WorkspaceOption = ".", as_json: JsonOption = False) -> None:
     """Who works well, who should be watched, whose answers should be set aside; with the reasons and intervals."""
     from annotation.quality import assess_workspace
+    from annotation.roster import numbers_of
+    from annotation.status_page import named
     from editfhf.workspace import Workspace
 
-    rows = assess_workspace(Workspace.open(workspace))
-    console.show(rows, as_json=as_json)
+    opened = Workspace.open(workspace)
+    rows, numbers = assess_workspace(opened), numbers_of(opened)
+    console.show(rows if as_json else [named(row["annotator"], numbers) | row for row in rows], as_json=as_json)
 
 
 @annotate.command(epilog="Example: editfhf annotate suspend ann@example.org -w campaign")
@@ -410,7 +418,14 @@ def suspend(
     from editfhf.workspace import Workspace
 
     opened = Workspace.open(workspace)
-    console.show(membership.suspend(opened, connect(opened, url=url), name, undo).as_row(), as_json=as_json)
+    counts = membership.suspend(opened, connect(opened, url=url), name, undo)
+    row = counts.as_row()
+    console.show(row if as_json else row | _short(row), as_json=as_json)
+    done = "The answers count again" if undo else "The answers are set aside in all tables"
+    console.note(
+        f"{done}; work was handed out anew ({counts.tasks} tasks added, {counts.withdrawn} withdrawn). Next: editfhf "
+        f"annotate status -w {workspace} shows who has what now; editfhf analyze reckons the scores anew."
+    )
 
 
 @annotate.command(epilog="Example: editfhf annotate erase ann@example.org -w campaign --yes")

@@ -30,6 +30,7 @@ PACE_COLUMNS = ["project_type", "annotator", "annotator_kind", "lead_time_s", "s
 FEWEST_MEASURED = 20  # answers, below which the assumption stands
 LONGEST = 5.0  # medians of a person's own, that an answer counts as at most: beyond, the tab stayed open over lunch
 WORKING_DAYS = 5  # in a week
+MOST_HOURS = 100.0  # a week of a person: more is a slip of the keyboard
 HOURS_A_WEEK = 10.0  # of each person, where nothing is said: two hours a day
 
 
@@ -140,7 +141,7 @@ def plan_campaign(
             first = min(first, MOST_CHECKS)
             checks = min(checks, workers * (MOST_CHECKS - first))
         answers = round(of_edits * (1 + design.repeats / edits_share) + checks) + first * workers
-        people = raters + (screen == "verify")
+        people = fewest_people(settings, screen)
         seconds = measured.get(screen, ASSUMED_S[screen])
         hours = answers * seconds / 3600
         plans.append(
@@ -171,12 +172,37 @@ def _assumed(screen: str, is_measured: bool, is_counted: bool) -> str:
 
 def lacking(plans: Sequence[ScreenPlan], people: int) -> list[str]:
     """What so many people (0: not known) cannot do: a sentence for each screen that needs more different ones."""
-    return [
-        f"The screen {one.screen} needs {one.people} different people, and {people} are too few: let "
-        f"{one.people - people} more join, or lower {SETTING_OF[one.screen][1]} in editfhf.yaml."
-        for one in plans
-        if one.people > people > 0
-    ]
+    return [_lacks(one.screen, one.people, people) for one in plans if one.people > people > 0]
+
+
+def lacking_now(settings: AnnotationConfig, people: int) -> list[str]:
+    """The same of a campaign before anything is planned."""
+    needed = {screen: fewest_people(settings, screen) for screen in settings.screens}
+    return [_lacks(screen, n, people) for screen, n in needed.items() if n > people > 0]
+
+
+def fewest_people(settings: AnnotationConfig, screen: str) -> int:
+    """How many people it takes at least: as many as look at one edit; on `verify` also who drew the region."""
+    return settings.people_per_edit(screen) + (screen == "verify")
+
+
+def require_hours(hours_a_week: float) -> None:
+    """
+    Raises:
+        BadInput: nobody works so long.
+    """
+    if not 0 < hours_a_week <= MOST_HOURS:
+        raise BadInput(
+            f"Nobody works {hours_a_week:g} hours a week.", mend=f"Give more than 0 and at most {MOST_HOURS:g}."
+        )
+
+
+def _lacks(screen: str, needed: int, people: int) -> str:
+    are = "is" if people == 1 else "are"
+    return (
+        f"The screen {screen} needs {needed} different people, and {people} {are} too few: let {needed - people} more "
+        f"join, or lower {SETTING_OF[screen][1]} in editfhf.yaml."
+    )
 
 
 def in_words(plans: Sequence[ScreenPlan], people: int, hours_a_week: float) -> str:
@@ -188,9 +214,10 @@ def in_words(plans: Sequence[ScreenPlan], people: int, hours_a_week: float) -> s
 
 
 def _require_time(weeks: float, hours_a_week: float) -> None:
-    if not (weeks > 0 and hours_a_week > 0):
+    require_hours(hours_a_week)
+    if not weeks > 0:
         raise BadInput(
-            f"{weeks:g} weeks of {hours_a_week:g} hours leave no time to work.", mend="Give more than 0 of both."
+            f"{weeks:g} weeks of {hours_a_week:g} hours leave no time to work.", mend="Give more than 0 weeks."
         )
 
 

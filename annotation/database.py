@@ -82,12 +82,13 @@ def copy(source: Path, target: Path) -> None:
         raise BadInput(f"{source} cannot be copied: {error}.", mend="Restore a back-up.") from error
 
 
-def set_aside(path: Path, why: str) -> None:
-    """Move a database out of the way, with what belongs to it."""
+def set_aside(path: Path, why: str) -> Path:
+    """Move a database out of the way, with what belongs to it. Returns where it lies now."""
     for suffix in ("", *COMPANIONS):
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.replace(path.with_name(f"{path.name}.{why}{suffix}"))
+    return path.with_name(f"{path.name}.{why}")
 
 
 def remove_companions(path: Path) -> None:

@@ -12,7 +12,8 @@ CONSENT = (
     "You take part of your own will and may stop at any time. Your answers are stored under a name that tells nothing "
     "of you, and may be published so. You may ask for them to be removed."
 )
-EYES_KEPT = "How many of the rings and dots below you read right is stored, too, and never published."
+# Part of the text that people agree to, which each screen shows again: it says "the", not "these" or "below".
+EYES_KEPT = "How many rings and dots of the vision check you read right is stored, too, and never published."
 SILENT_CONSENT = "By labelling the first image you agree."  # where nobody is asked
 EYES = (
     "Sit an arm's length from a screen of 13 inches or more, in even light, with your glasses on if you wear any: you "

@@ -15,7 +15,7 @@ from annotation.interface import AGREES, CONSENT, CONSENT_TEXT, FIRST, FLAW, NO_
 from annotation.pairs import Pair, left_of
 from annotation.plates import plates_of, right_of
 from annotation.pseudonyms import Pseudonyms, annotator_kind
-from annotation.refusals import in_general
+from annotation.refusals import ANOTHERS, in_general
 from annotation.worklist import ADMISSION, KNOWN_ANSWER, QUALIFICATION, REPEAT
 from editfhf.schema import (
     OWN_TABLES,
@@ -151,7 +151,7 @@ class Harvest:
         if not annotator:
             return "nobody on the server has given this answer"
         if row.annotator and row.annotator != annotator:
-            return "this was another person's to answer"
+            return ANOTHERS
         if self._has_answered(item, annotator):
             return "this person answered twice; the other answer counts"
         return ""

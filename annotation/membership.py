@@ -142,12 +142,12 @@ def still_held(workspace: Workspace, gone: Erased) -> list[str]:
         "Now `editfhf annotate push`: it withdraws what showed the person's regions, and hands the edits out again. "
         "Then `editfhf analyze`, and build and publish again: datasets that were built before still hold the answers.",
     ]
-    if copies := earlier_copies(workspace):
-        names = ", ".join(path.relative_to(workspace.root).as_posix() for path in copies)
-        notes.append(
-            f"Copies of the server from before still hold the person: {names}. Remove them, and make a new one "
-            "(`editfhf annotate serve --backup FILE`); so with back-ups elsewhere. No pull takes the answers from them."
-        )
+    copies = [path.relative_to(workspace.root).as_posix() for path in earlier_copies(workspace)]
+    here = f" Here lie {', '.join(copies)}." if copies else ""
+    notes.append(
+        "Back-ups of the server that were made before, wherever `editfhf annotate serve --backup FILE` put them, still "
+        f"hold the person: remove them, and make a new one.{here} No pull takes the answers from them."
+    )
     if gone.account is not None:
         notes.append(
             f"The account on the server stays, with its address: its administrator removes it (DELETE /api/users/"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from annotation.roster import is_email
 from editfhf.errors import BadInput
 
 
@@ -10,7 +11,7 @@ def addresses(given: Iterable[str]) -> list[str]:
     """Addresses, each of them given itself or on a line of a file (`#` begins a remark).
 
     Raises:
-        BadInput: neither an address nor a text file.
+        BadInput: neither an address nor a text file, or a line of one is no address.
     """
     found: list[str] = []
     for one in given:
@@ -25,5 +26,12 @@ def addresses(given: Iterable[str]) -> list[str]:
                 f"{one!r} is neither an e-mail address nor a text file.",
                 mend="Give one, or a file with one on each line.",
             ) from error
-        found += [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
+        for number, line in enumerate(lines, start=1):
+            address = line.split("#")[0].strip()
+            if address and not is_email(address):
+                raise BadInput(
+                    f"{path}: line {number}: {address!r} is no e-mail address; nobody joined.",
+                    mend="The file has one address on each line, no header and nothing else; # begins a remark.",
+                )
+            found += [address] if address else []
     return found

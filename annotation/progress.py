@@ -12,6 +12,7 @@ from annotation.cost import ASSUMED_S, mean_seconds, measured_seconds
 from annotation.worklist import EDIT
 from editfhf.schema import Assignment
 
+FEWEST_FOR_PACE = 20  # answers of one person in these days: a quarter of an hour of ratings; fewer say nothing of days
 PACE_DAYS = 7  # the present pace is that of the last week: it has every day of the week, and forgets the start
 NOBODY = "everybody"  # whose tasks are those of whoever comes
 
@@ -76,12 +77,13 @@ class PersonProgress:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """The campaign. hours_left: of all people together; days_left: until the last is done, at the own pace of
-    the last week; None where there was none."""
+    the last week; None where that is not known, and `no_days` says what is missing."""
 
     screens: list[ScreenProgress]
     people: list[PersonProgress]
     hours_left: float
     days_left: float | None
+    no_days: str = ""
 
 
 def reckon(
@@ -131,7 +133,9 @@ def reckon(
             ScreenProgress(screen, done, asked, share, complete, len(on), each, round(seconds, 1), measured, left)
         )
     hours = sum(one.hours_left for one in result)
-    return Progress(result, by_person, hours, _days(hours, by_person, answers, pace, now))
+    lacking = _lacks_of_pace(answers, now) if hours > 0 else ""
+    days = None if lacking else _days(hours, by_person, answers, pace, now)
+    return Progress(result, by_person, hours, days, lacking)
 
 
 class _Pace:
@@ -206,20 +210,33 @@ def _people(
     return result
 
 
-def _days(
-    hours: float, people: Sequence[PersonProgress], answers: pd.DataFrame, pace: _Pace, now: datetime
-) -> float | None:
+def _lacks_of_pace(answers: pd.DataFrame, now: datetime) -> str:
+    """Why nobody can say in how many days the rest is done; "" where that can be said."""
+    answers = answers[~answers["screened"].astype(bool)]
+    when = _moments(answers)
+    by_person = answers.loc[(when > now - timedelta(days=PACE_DAYS)) & (when <= now), "annotator"].value_counts()
+    if by_person.empty:
+        return "nobody answered in the last week"
+    if by_person.max() < FEWEST_FOR_PACE:
+        return f"too early for days: nobody has given {FEWEST_FOR_PACE} answers in the last week"
+    return ""
+
+
+def _moments(answers: pd.DataFrame) -> pd.Series:
+    return pd.to_datetime(answers["submitted_at"], utc=True, errors="coerce", format="ISO8601")
+
+
+def _days(hours: float, people: Sequence[PersonProgress], answers: pd.DataFrame, pace: _Pace, now: datetime) -> float:
     """Days until the last is done, if each works on as in the last week: nobody can take over another's project.
 
-    Who has not begun is taken for as fast as the mean of the others. The first day of a campaign counts as a whole.
+    Somebody has worked in it (`_lacks_of_pace`). Who has not begun is taken for as fast as the mean of the others. The
+    first day of a campaign counts as a whole.
     """
     if hours <= 0:
         return 0.0
     answers = answers[~answers["screened"].astype(bool)]
-    when = pd.to_datetime(answers["submitted_at"], utc=True, errors="coerce", format="ISO8601")
+    when = _moments(answers)
     recent = (when > now - timedelta(days=PACE_DAYS)) & (when <= now)
-    if not recent.any():
-        return None
     began = when[recent].min().to_pydatetime()
     # A whole week where there was work before it: days without any are part of the pace.
     is_older = bool((when <= now - timedelta(days=PACE_DAYS)).any())

@@ -1,4 +1,7 @@
-"""The campaign's projects on the server: one for each person and kind of screen, found again by their titles."""
+"""The campaign's projects on the server: one for each person and kind of screen, found again by their titles.
+
+`003 ratings campaign 1a2b3c4d`: whose and what for, then the campaign, since a list of projects cuts long titles off.
+"""
 
 import json
 import uuid
@@ -13,7 +16,7 @@ import pyarrow.compute as pc
 
 from annotation.client import Client, ServerTask
 from annotation.export_file import item_in
-from annotation.roster import Roster
+from annotation.roster import Roster, numbers_of
 from annotation.screens import screen_of
 from editfhf.files import whole_file
 from editfhf.schema import PROJECT_TYPES, canonical_json
@@ -55,6 +58,7 @@ class Projects:
             rows = json.loads(self._path.read_text(encoding="utf-8"))
             self.screens = {int(number): [ScreenVersion(**one) for one in known] for number, known in rows.items()}
         self.renamed: list[int] = []  # by hand, on the server
+        self._called_as_before: set[int] = set()
         self.known = self._find()
 
     def of(self, place: Place) -> int | None:
@@ -65,7 +69,7 @@ class Projects:
         """The project of a place, made where it is missing; what it shows is brought up to date, its answers stay.
 
         Args:
-            overlap: how many people answer each task; 1 in a project of one person's own.
+            overlap: how many answers close a task; 1 in a project of one person's own, unless others answered there.
             guidelines: HTML that people read before they begin.
             folder: of the images that the project may show.
         """
@@ -92,6 +96,13 @@ class Projects:
         self._client.serve_folder(project, folder)
         return project
 
+    def retitle(self, place: Place) -> None:
+        """Give a project that an earlier version made the title that it has by now."""
+        project = self.known[place]
+        if project in self._called_as_before:
+            self._client.update_project(project, title=self._title_of(place))
+            self._called_as_before.discard(project)
+
     def version_at(self, project: int, submitted_at: str) -> str:
         """Which screen (`Screen.version`) a project had when an answer was given; "" where it is not known.
 
@@ -110,16 +121,17 @@ class Projects:
         """Of two projects for one place (a push was killed while the server made one) that with tasks counts."""
         base = title_of_campaign(self._workspace)
         found: defaultdict[Place, list[tuple[int, int]]] = defaultdict(list)
-        titled = self._client.projects_titled(f"{base} ")
-        for number, project in titled.items():
-            words = project["title"].removeprefix(f"{base} ").split()
-            if len(words) == 2 and words[0] in PROJECT_TYPES and words[1].isdigit():
-                found[Place(words[0], int(words[1]))].append((-(project["task_number"] or 0), number))
+        for number, project in self._client.projects_titled(base).items():
+            place = _place_in(project["title"], base)
+            if place is not None:
+                found[place].append((-(project["task_number"] or 0), number))
+                if project["title"] != self._title_of(place):
+                    self._called_as_before.add(number)
         known = {place: min(numbers)[1] for place, numbers in found.items()}
         for number in sorted(set(self.screens) - {number for rows in found.values() for _, number in rows}):
-            place = self._place_by_tasks(number)
-            if place is not None and place not in known:
-                known[place] = number
+            by_tasks = self._place_by_tasks(number)
+            if by_tasks is not None and by_tasks not in known:
+                known[by_tasks] = number
                 self.renamed.append(number)
         return dict(sorted(known.items()))
 
@@ -132,12 +144,10 @@ class Projects:
         rows = assignments.filter(pc.equal(assignments["item_id"], item_of(task))).to_pylist()
         if not rows:
             return None
-        roster = Roster(self._workspace)
-        numbers = {roster.pseudonym(member): member.number for member in roster.members}
-        return Place(rows[0]["project_type"], numbers.get(rows[0]["annotator"], EVERYBODY))
+        return Place(rows[0]["project_type"], numbers_of(self._workspace).get(rows[0]["annotator"], EVERYBODY))
 
     def _title_of(self, place: Place) -> str:
-        return f"{title_of_campaign(self._workspace)} {place.project_type} {place.number:03d}"
+        return f"{place.number:03d} {place.project_type} {title_of_campaign(self._workspace)}"
 
     def _note_screen(self, project: int, version: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -145,6 +155,40 @@ class Projects:
         with whole_file(self._path) as temporary:
             rows = {number: [asdict(one) for one in known] for number, known in self.screens.items()}
             temporary.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+
+
+def own_projects(workspace: Workspace, projects: Projects, url: str) -> list[dict[str, Any]]:
+    """Where everybody who works finds the own tasks: number, email, and projects (kind of screen → address). While
+    nobody is named one row, of what all share.
+
+    Args:
+        url: of the server, as people reach it.
+    """
+    roster = Roster(workspace)
+    who = [(one.number, one.email) for one in roster.active] if roster.members else [(EVERYBODY, "everybody")]
+    return [
+        {
+            "number": number,
+            "email": email,
+            "projects": {
+                place.project_type: f"{url}/projects/{project}/data?labeling=1"
+                for place, project in projects.known.items()
+                if place.number == number
+            },
+        }
+        for number, email in who
+    ]
+
+
+def _place_in(title: str, base: str) -> Place | None:
+    """Whose project has such a title; `BASE ratings 003` is how an earlier version called it."""
+    if title.startswith(f"{base} "):
+        words = title.removeprefix(f"{base} ").split()[::-1]
+    else:
+        words = title.removesuffix(f" {base}").split()
+    if len(words) != 2 or not words[0].isdigit() or words[1] not in PROJECT_TYPES:
+        return None
+    return Place(words[1], int(words[0]))
 
 
 def _is_same(name: str, there: Any, wanted: Any) -> bool:
@@ -180,7 +224,7 @@ class _Parts(HTMLParser):
 
 
 def title_of_campaign(workspace: Workspace) -> str:
-    """What the titles of the campaign's projects begin with."""
+    """What the titles of the campaign's projects end with."""
     path = workspace.annotation_dir / "campaign.json"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)

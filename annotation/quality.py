@@ -13,7 +13,7 @@ from annotation.intervals import share_interval
 from annotation.rating_evidence import rating_evidence
 from annotation.reason_evidence import reason_evidence
 from annotation.region_evidence import region_evidence
-from annotation.verdicts import VERDICTS, Thresholds, judge
+from annotation.verdicts import TOO_FEW, VERDICTS, Thresholds, judge
 from annotation.worklist import QUALIFICATION
 from editfhf.errors import BadInput
 from editfhf.schema import RATING_TYPES, TABLES, WORKSPACE_COLUMNS
@@ -43,9 +43,9 @@ def assess(
             any of them may have no rows. Who is `screened` is assessed, but is nobody among "the others".
 
     Returns:
-        A row for each annotator, the most suspicious first: annotator, annotator_kind, verdict (`good`, `opinion`,
-        `watch`, `suspend`), reasons (text), suspicion (0..1, to rank by), and the evidence, NaN where there is none.
-        A measure X has its 95 % interval in X_low and X_high.
+        A row for each annotator, the most suspicious first: annotator, annotator_kind, verdict (one of
+        `annotation.verdicts.VERDICTS`), reasons (text), suspicion (0..1, to rank by), and the evidence, NaN where there
+        is none. A measure X has its 95 % interval in X_low and X_high.
 
         - n_checks, passed: share of the items with a known answer, on the screens that ask for ratings, that were
           answered as anybody honest would, without those of the qualification round; n_region_checks, passed_regions:
@@ -92,7 +92,8 @@ def assess(
 def assess_workspace(workspace: Workspace, thresholds: Thresholds | None = None) -> list[dict[str, Any]]:
     """`assess` on the tables of a workspace, as rows for the console: verdict, reasons and how much there was.
 
-    Who is merely of another opinion stands below all whose work is worth a look.
+    Who is merely of another opinion stands below all whose work is worth a look, and who has answered too little for
+    any verdict below all others.
     Who waits for admission or was not admitted is there too, with why (verdict `waits` and `not admitted`); who may see
     colours otherwise is at least `watch`.
 
@@ -136,7 +137,7 @@ def with_standings(
         if standing is None or not standing.words:
             told.append(row)
             continue
-        at_least = "watch" if row["verdict"] == "good" else row["verdict"]
+        at_least = "watch" if row["verdict"] in ("good", TOO_FEW) else row["verdict"]
         verdict = {"waits": "waits", "refused": "not admitted"}.get(standing.state, at_least)
         reasons = "; ".join(filter(None, [standing.words, row["reasons"]]))
         told.append(row | {"verdict": verdict, "reasons": reasons})

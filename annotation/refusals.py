@@ -7,6 +7,7 @@ from typing import Any
 
 from editfhf.workspace import Workspace
 
+ANOTHERS = "this was another person's to answer"
 # What a reason quotes of an answer: as `repr` writes it.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
@@ -18,7 +19,7 @@ class RefusedFor:
     Attributes:
         reason: word for word; in general terms where it was not the same each time.
         n: answers, or parts of them; lost: answers of which nothing else was taken either.
-        people: how many gave them.
+        people: how many gave them; by: their pseudonyms.
     """
 
     reason: str
@@ -26,9 +27,10 @@ class RefusedFor:
     n: int
     lost: int
     people: int
+    by: tuple[str, ...] = ()
 
     def as_row(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"by": list(self.by)}
 
 
 def refused(workspace: Workspace) -> list[RefusedFor]:
@@ -41,10 +43,9 @@ def refused(workspace: Workspace) -> list[RefusedFor]:
     for (reason, project_type), rows in found.items():
         said = {row["reason"] for row in rows}
         lost = {answer_of(row) for row in rows if not row["taken"]}
-        people = {row["annotator"] for row in rows if row["annotator"]}
-        result.append(
-            RefusedFor(said.pop() if len(said) == 1 else reason, project_type, len(rows), len(lost), len(people))
-        )
+        people = sorted({row["annotator"] for row in rows if row["annotator"]})
+        words = said.pop() if len(said) == 1 else reason
+        result.append(RefusedFor(words, project_type, len(rows), len(lost), len(people), tuple(people)))
     return sorted(result, key=lambda one: (-one.n, one.reason, one.project_type))
 
 
@@ -54,6 +55,12 @@ def lost_answers(workspace: Workspace) -> list[dict[str, Any]]:
     columns = ["project", "task", "annotation", "edit_id", "annotator", "project_type", "taken"]
     rows = workspace.read_table("refused_answers").select(columns).to_pylist()
     return list({answer_of(row): row for row in rows if not row["taken"]}.values())
+
+
+def given_astray(workspace: Workspace) -> int:
+    """Answers that were given in another person's project."""
+    rows = workspace.read_table("refused_answers").select(["reason"]).to_pylist()
+    return sum(row["reason"] == ANOTHERS for row in rows)
 
 
 def in_general(reason: str) -> str:

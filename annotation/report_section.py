@@ -33,7 +33,7 @@ def campaign_section(workspace: Workspace) -> Markup | None:
     page = environment.from_string(template).render(
         pulled_at=at.strftime("%Y-%m-%d %H:%M") if (at := pulled_at(workspace)) else "",
         screens=progress.screens,
-        left=left_in_words(progress.hours_left, progress.days_left),
+        left=left_in_words(progress.hours_left, progress.days_left, progress.no_days),
         people=progress.people[:PEOPLE_SHOWN],
         more_people=max(len(progress.people) - PEOPLE_SHOWN, 0),
         everybody_simulated=all(one.kind == "simulated" for one in progress.people),

@@ -68,7 +68,7 @@ class Roster:
         number = self.highest
         new: list[Member] = []
         for email in dict.fromkeys(one.strip().lower() for one in emails):
-            if email.count("@") != 1 or email.startswith("@") or email.endswith("@") or len(email.split()) != 1:
+            if not is_email(email):
                 raise BadInput(f"{email!r} is no e-mail address.", mend="Name the one that the person signs in with.")
             if email not in known:
                 if self._pseudonyms.of_email(email) in gone:
@@ -164,6 +164,18 @@ class Roster:
         with whole_file(self._path, mode=0o600) as temporary:
             content = {"highest": self.highest, "people": [asdict(one) for one in self.members]}
             temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def is_email(text: str) -> bool:
+    """Whether it may be an address: what stands on both sides of one @."""
+    name, at, host = text.partition("@")
+    return bool(name and at and host) and "@" not in host and len(text.split()) == 1
+
+
+def numbers_of(workspace: Workspace) -> dict[str, int]:
+    """Pseudonym → the number that `annotate people` shows, which tells nothing of anybody outside."""
+    roster = Roster(workspace)
+    return {roster.pseudonym(member): member.number for member in roster.members}
 
 
 def _before(member: Member, state: State) -> State:

@@ -9,10 +9,13 @@ from datetime import UTC, datetime
 from importlib.metadata import entry_points
 from typing import Any
 
+import pandas as pd
+
 from annotation.all_answers import all_answers
 from annotation.campaign import read_assignments
 from annotation.client import Client, connect
 from annotation.entrance import rows_of, standings
+from annotation.own_answers import Blocked, answered_by_others, blocked
 from annotation.progress import Person, Progress, reckon
 from annotation.projects import Projects, item_of
 from annotation.pseudonyms import Pseudonyms, annotator_kind
@@ -20,7 +23,7 @@ from annotation.refusals import lost_answers
 from annotation.remote import find_url
 from annotation.roster import Roster
 from annotation.server import find_server
-from annotation.worklist import EDIT, REPEAT
+from annotation.worklist import ADMISSION, EDIT, REPEAT
 from editfhf.errors import JobFailed
 from editfhf.schema import OWN_TABLES, Assignment
 from editfhf.workspace import Workspace
@@ -43,10 +46,12 @@ def status(workspace: Workspace, url: str | None = None) -> dict[str, Any]:
     Returns:
         server (its address, or why there is none), pulled_at, tasks and answers (of the people who count), drafts
         (None: the server was not asked), refused (answers of which nothing could be taken, as of the last pull: they
-        count as not given), annotators (pseudonym → answers), simulated (how many of them are), hours_left, days_left,
-        screens, progress (by person and screen) and agreement: rows of `ScreenProgress`, `PersonProgress` and of what
-        `editfhf.agreement` registers; admission: who waits for it, was refused or admitted with a remark, and why, as
-        of the last pull.
+        count as not given), annotators (pseudonym → answers), simulated (how many of them are), hours_left, days_left
+        (None: `no_days` says why), screens, progress (by person and screen) and agreement: rows of `ScreenProgress`,
+        `PersonProgress` and of what `editfhf.agreement` registers; blocked: tasks that Label Studio does not show to
+        their person, since only somebody else answered them (rows of `annotation.own_answers.Blocked`; none where the
+        server was not asked); admission: who waits for it, was refused or admitted with a remark, and why, as of the
+        last pull.
         Where the server does not answer, all is as of the last pull and without checks and repeats.
     """
     return _Watched(workspace, url).look()
@@ -135,9 +140,11 @@ class _Watched:
             "simulated": len(simulated),
             "hours_left": round(progress.hours_left, 1),
             "days_left": None if progress.days_left is None else round(progress.days_left, 1),
+            "no_days": progress.no_days,
             "screens": [_rounded(asdict(one)) for one in progress.screens],
             "progress": [_rounded(asdict(one)) for one in progress.people],
             "admission": rows_of(workspace, standings(workspace, read_assignments(workspace))),
+            "blocked": [] if on_server is None else [one.as_row() for one in on_server.blocked],
             "agreement": [_rounded(row) for row in self._agreement[1]],
         }
 
@@ -163,10 +170,11 @@ class _Watched:
 
 @dataclass(frozen=True, slots=True)
 class _OnServer:
-    """Item → answers that were not refused, and (kind of screen, person) → drafts."""
+    """Item → answers that were not refused, (kind of screen, person) → drafts, and who is kept from their tasks."""
 
     given: dict[str, int]
     drafts: dict[tuple[str, str], int]
+    blocked: list[Blocked]
 
 
 def _on_server(workspace: Workspace, client: Client, lost: Sequence[Mapping[str, Any]]) -> _OnServer:
@@ -174,15 +182,29 @@ def _on_server(workspace: Workspace, client: Client, lost: Sequence[Mapping[str,
     given: Counter[str] = Counter()
     drafts: Counter[tuple[str, str]] = Counter()
     pseudonyms, roster = Pseudonyms.of(workspace), Roster(workspace)
-    owners = {one.number: roster.pseudonym(one) for one in roster.members}
-    for place, project in Projects(workspace, client).known.items():
-        for task in client.tasks(project):
-            given[item_of(task)] += max(0, task.answers - refused[project, task.id])
-        if place.number in owners:
-            drafts[place.project_type, owners[place.number]] += len(client.tasks_with_drafts(project))
+    names = {one.number: roster.pseudonym(one) for one in roster.members}
+    emails = client.users()
+    kept_from: list[Blocked] = []
+    known = Projects(workspace, client).known
+    for place, project in known.items():
+        tasks = list(client.tasks(project))
+        others_alone = answered_by_others(client, known, {place: tasks}, roster.members, emails).get(place, [])
+        passed_over = {task.id for task in others_alone}
+        for task in tasks:
+            if task.id in passed_over:
+                continue
+            n = max(0, task.answers - refused[project, task.id])
+            given[item_of(task)] += n if place.number not in names else min(n, 1)
+        if others_alone:  # until a push lets the project take one answer more
+            closes_at = int(client.project_state(project)["maximum_annotations"])
+            closed = [task for task in others_alone if task.answers >= closes_at]
+            if closed:
+                kept_from.append(blocked(client, place, names[place.number], closed, pseudonyms, emails))
+        if place.number in names:
+            drafts[place.project_type, names[place.number]] += len(client.tasks_with_drafts(project))
         else:
             drafts.update((place.project_type, pseudonyms.of_email(one.email)) for one in client.drafts(project))
-    return _OnServer(dict(given), {key: n for key, n in drafts.items() if n})
+    return _OnServer(dict(given), {key: n for key, n in drafts.items() if n}, kept_from)
 
 
 def _reckon(
@@ -196,6 +218,10 @@ def _reckon(
     each: dict[str, int] = {screen: settings.people_per_edit(screen) for screen in settings.screens}
     refused = Counter((row["project_type"], row["annotator"]) for row in lost_answers(workspace) if row["annotator"])
     answers, now = all_answers(workspace, with_checks=True), pulled_at(workspace) or datetime.now(UTC)
+    if any(row.role == ADMISSION for row in rows):  # who came in has worked, too
+        entered = workspace.read_table("admissions").to_pandas().assign(project_type=ADMISSION, screened=False)
+        parts = [answers, entered[[name for name in answers if name in entered]]]
+        answers = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     return reckon(rows, given, people, answers, each, now, drafts, refused)
 
 

@@ -1,21 +1,27 @@
 """What people read of a campaign's status in a terminal: a bar for each screen, a line for each person."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 BAR = 20  # characters
 OVER_PHOTOS = "95 % over photos, the same people"
+BLOCKED = "Answered by somebody else, so not shown to its person; push opens it again"
 Table = tuple[str, Sequence[dict[str, Any]] | dict[str, Any]]
 
 
-def tables_of(status: Mapping[str, Any]) -> list[Table]:
-    """The tables that say what `annotation.status.status` returns, each with its title; empty ones are left out."""
+def tables_of(status: Mapping[str, Any], numbers: Mapping[str, int] = MappingProxyType({})) -> list[Table]:
+    """The tables that say what `annotation.status.status` returns, each with its title; empty ones are left out.
+
+    Args:
+        numbers: pseudonym → the number in `annotate people`, which stands beside it.
+    """
     simulated = status["simulated"]
     head = {
         "server": status["server"],
         "answers pulled": status["pulled_at"] or "never",
         "done": f"{status['answers']:,} of {status['tasks']:,} answers",
-        "left": left_in_words(status["hours_left"], status["days_left"]),
+        "left": left_in_words(status["hours_left"], status["days_left"], status["no_days"]),
     }
     if status["drafts"]:
         head["begun"] = f"{status['drafts']:,} answers are drafts, not submitted"
@@ -26,7 +32,8 @@ def tables_of(status: Mapping[str, Any]) -> list[Table]:
     screens = [
         {
             "screen": row["screen"], "": bar(row["share"]), "done": f"{row['done']:,} of {row['asked']:,}",
-            "share": f"{row['share']:.0%}", "complete": f"{row['complete']:,} of {row['edits']:,}",
+            "share": f"{row['share']:.0%}",
+            "complete": f"{row['complete']:,} of {row['edits']:,}" if row["edits"] else "",
             "people each": row["people_each"],
             "seconds": f"{row['seconds']:.0f}" if row["measured"] else f"{row['seconds']:.0f} (assumed)",
             "hours left": f"{row['hours_left']:.1f}",
@@ -35,7 +42,7 @@ def tables_of(status: Mapping[str, Any]) -> list[Table]:
     ]  # fmt: skip
     people = [
         {
-            "screen": row["screen"], "annotator": row["annotator"], "kind": row["kind"], "state": row["state"],
+            "screen": row["screen"], **named(row["annotator"], numbers), "kind": row["kind"], "state": row["state"],
             "done": f"{row['done']:,}" + ("" if row["asked"] is None else f" of {row['asked']:,}"),
             "drafts": row["drafts"], "refused": row["refused"], "median s": row["median_s"],
             "last seen": minute(row["last_seen"]), "hours left": row["hours_left"],
@@ -49,10 +56,19 @@ def tables_of(status: Mapping[str, Any]) -> list[Table]:
         }
         for row in status["agreement"]
     ]  # fmt: skip
+    admission = [named(row["annotator"], numbers) | row for row in status["admission"]]
+    # Whose tasks are blocked, and by whom.
+    blocked = [
+        {
+            "screen": row["screen"], **named(row["annotator"], numbers), "tasks": row["tasks"],
+            "answered by": ", ".join(in_words(name, numbers) for name in row["by"]),
+        }
+        for row in status["blocked"]
+    ]  # fmt: skip
     # People last: they are many, and a terminal shows what comes first.
     tables: list[Table] = [
-        ("", head), ("By screen", screens), ("Admission", status["admission"]), ("Agreement so far", agreement),
-        ("By person", people),
+        ("", head), ("By screen", screens), (BLOCKED, blocked), ("Admission", admission),
+        ("Agreement so far", agreement), ("By person", people),
     ]  # fmt: skip
     return [(title, rows) for title, rows in tables if rows]
 
@@ -63,11 +79,23 @@ def bar(share: float) -> str:
     return "█" * full + "░" * (BAR - full)
 
 
-def left_in_words(hours: float, days: float | None) -> str:
-    """Hours of all people together, and days at the pace of the last week."""
+def named(annotator: str, numbers: Mapping[str, int]) -> dict[str, Any]:
+    """The columns that say who it is, of somebody with a number or without one."""
+    return {"number": numbers.get(annotator), "annotator": annotator}
+
+
+def in_words(annotator: str, numbers: Mapping[str, int]) -> str:
+    """`3 (02fd9af112d42f00)`: number and pseudonym of one person within a sentence or a list."""
+    if not annotator:
+        return "somebody unknown"
+    return f"{numbers[annotator]} ({annotator})" if annotator in numbers else annotator
+
+
+def left_in_words(hours: float, days: float | None, no_days: str = "") -> str:
+    """Hours of all people together, and days at the pace of the last week; or `no_days`, why these are not known."""
     if hours <= 0:
         return "nothing"
-    at_pace = "nobody answered in the last week" if days is None else f"{days:,.1f} days at the pace of the last week"
+    at_pace = no_days if days is None else f"{days:,.1f} days at the pace of the last week"
     return f"{hours:,.1f} hours of all people together; {at_pace}"
 
 

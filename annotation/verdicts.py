@@ -1,12 +1,14 @@
 """From evidence to a verdict on each person, with the reasons in words: `good`, `opinion` (differs from the others in
-nothing but what is thought of the images), `watch` (how the person works is worth a look) or `suspend`."""
+nothing but what is thought of the images), `watch` (how the person works is worth a look), `suspend`, or `too few`
+(answers to say anything)."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-VERDICTS = ("suspend", "watch", "opinion", "good")  # the worst first
+TOO_FEW = "too few"  # answers: no verdict at all
+VERDICTS = ("suspend", "watch", "opinion", "good", TOO_FEW)  # the worst first
 # Of the three sorts of the ratings screen who grades at random passes 0.36 (noise), 0.36 (an untouched photo in colour;
 # 0.6 of a grey one) and 0.6 (another photo's edit): 8 % pass one of each, and 13 % where the photos are grey. Who says
 # 3 to everything passes all.
@@ -88,8 +90,11 @@ def judge(evidence: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
         said = "; ".join(careless)
         odd = _odd_work(row, usual, thresholds, said)
         opinion = _opinion(row, usual, thresholds, said)
-        verdict = "suspend" if careless else "watch" if odd else "opinion" if opinion else "good"
-        rows.append((verdict, "; ".join([*careless, *odd, *opinion]) or _in_favour(row)))
+        in_favour = _in_favour(row)
+        good = "good" if in_favour else TOO_FEW
+        verdict = "suspend" if careless else "watch" if odd else "opinion" if opinion else good
+        reasons = "; ".join([*careless, *odd, *opinion]) or in_favour or "too few answers to say anything"
+        rows.append((verdict, reasons))
     result = pd.DataFrame(rows, columns=["verdict", "reasons"], index=evidence.index)
     result.insert(0, "suspicion", suspicion(evidence))
     return result
@@ -247,7 +252,7 @@ def _in_favour(row: object) -> str:
         (at["agreement"] == at["agreement"], f"agreement with the others: {_agreement(at)}"),
         (at["found_n"] > 0, _found(at)),
     ]
-    return "; ".join(words for holds, words in known if holds) or "too few answers to say anything"
+    return "; ".join(words for holds, words in known if holds)
 
 
 class _Reader:

@@ -83,7 +83,7 @@ def test_restored_all_is_as_it_was_and_what_stood_there_is_kept(stopped):
     add_user(server.data_dir(stopped) / database.NAME, "bob@example.org")
     (stopped.annotation_dir / "token").write_text("another")
     (server.data_dir(stopped) / f"{database.NAME}-journal").write_bytes(b"of the other database")
-    backup.restore(stopped, made)
+    said = backup.restore(stopped, made)
     assert users(stopped) == {"ann@example.org"}
     after = contents(stopped)
     assert {name: after[name] for name in before if not name.endswith(database.NAME)} == {
@@ -91,6 +91,7 @@ def test_restored_all_is_as_it_was_and_what_stood_there_is_kept(stopped):
     }
     assert not (server.data_dir(stopped) / f"{database.NAME}-journal").exists()
     kept = server.data_dir(stopped) / f"{database.NAME}.before-restore"
+    assert said == kept
     (server.data_dir(stopped) / f"{database.NAME}.before-restore-journal").unlink()
     with contextlib.closing(sqlite3.connect(kept)) as opened:
         assert ("bob@example.org",) in opened.execute("SELECT email FROM htx_user").fetchall()
@@ -101,7 +102,7 @@ def test_restored_all_is_as_it_was_and_what_stood_there_is_kept(stopped):
 def test_it_goes_to_an_empty_workspace_and_not_over_the_campaign_of_another(stopped, tmp_path):
     made = backup.back_up(stopped)
     empty = make_workspace(tmp_path / "empty", n_sources=1)
-    backup.restore(empty, made)
+    assert backup.restore(empty, made) is None  # nothing stood there
     assert users(empty) == {"ann@example.org"}
     assert (empty.annotation_dir / "pseudonym.key").read_text() == "pseudonym.key then"
     other = make_workspace(tmp_path / "other", n_sources=1)

@@ -348,9 +348,19 @@ def test_the_command_line_invites_takes_back_only_who_is_suspended_and_simulates
     assert "3 of them were there already" in capsys.readouterr().err
     assert cli.run(["annotate", "push", "-w", root]) == 0
     printed = capsys.readouterr().out
-    numbers = sorted(require_projects(workspace, client).known.values())
+    known = require_projects(workspace, client).known
+    numbers = sorted(known.values())
     assert f"{numbers[0]}–{numbers[2]}" in printed  # made one after the other
-    assert f"Next: people label at {client.url}; editfhf annotate status -w {root}, then pull" in printed
+    assert cli.run(["annotate", "people", "-w", root, "--invite"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("2  bob@example.org")
+    project = known[Place("together", 2)]
+    assert lines[at + 1].endswith(f"together: {client.url}/projects/{project}/data?labeling=1")
+    assert client.project_state(project)["title"].startswith("002 together ")
+    assert cli.run(["annotate", "people", "-w", root, "--invite", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["people"]
+    assert [row["number"] for row in rows] == [1, 2, 3]
+    assert f"Next: people label at {client.url}, each in their own projects (editfhf annotate people" in printed
     assert cli.run(["annotate", "push", "-w", root, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["projects"] == numbers
     assert cli.run(["annotate", "suspend", "1", "-w", root, "--undo"]) == 2

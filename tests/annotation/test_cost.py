@@ -155,16 +155,40 @@ def test_so_many_people_take_so_long_and_too_few_are_said(tmp_path, capsys):
     assert [row["people_lacking"] for row in rows] == [3, 0]
     assert cli.run(command) == 0
     shown = capsys.readouterr()
-    weeks = sum(row["hours"] for row in rows) / 120
-    assert f"12 people at 10 hours a week each: {weeks:.1f} weeks for all screens together." in shown.out
+    assert "weeks for all screens together" not in shown.out  # 12 cannot do it
     assert "The screen ratings needs 15 different people, and 12 are too few: let 3 more join, or lower" in shown.err
     assert "raters_per_edit in editfhf.yaml" in shown.err
+    assert cli.run([*command[:-1], "20"]) == 0
+    weeks = sum(row["hours"] for row in rows) / 200
+    assert f"20 people at 10 hours a week each: {weeks:.1f} weeks for all screens together." in capsys.readouterr().out
     assert cli.run([*command[:-3], "10", "--people", "15"]) == 0
     assert ": 1 working day for all screens" in capsys.readouterr().out
     Roster(workspace).add(["ann@example.org"])
     assert cli.run(command[:-2]) == 0
-    assert "1 are too few" in capsys.readouterr().err
-    assert cli.run([*command, "--hours-a-week", "0"]) == 2
+    assert "1 is too few" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("also", [[], ["--people", "2"], ["--weeks", "3"]])
+def test_hours_that_nobody_works_are_bad_input_whatever_else_is_asked(tmp_path, capsys, also):
+    workspace = make_workspace(tmp_path, n_sources=1)
+    for hours in ("0", "-1", "nan", "100.5", "300"):
+        command = ["annotate", "plan", "-w", str(workspace.root), "--edits", "10", *also, "--hours-a-week", hours]
+        assert cli.run(command) == 2
+        assert f"Nobody works {hours} hours a week" in capsys.readouterr().err
+    assert cli.run([*command[:-1], "100"]) == 0
+
+
+def test_who_adds_fewer_people_than_a_screen_needs_is_told_at_once(tmp_path, capsys):
+    workspace = make_workspace(tmp_path, n_sources=1)
+    command = ["annotate", "people", "-w", str(workspace.root)]
+    assert cli.run([*command, "--add", "ann@example.org"]) == 0
+    said = capsys.readouterr().err
+    assert "The screen ratings needs 15 different people, and 1 is too few: let 14 more join" in said
+    assert "The screen regions needs 4 different people, and 1 is too few" in said
+    assert cli.run([*command, *(f"--add={number}@example.org" for number in range(3))]) == 0
+    said = capsys.readouterr().err
+    assert "and 4 are too few: let 11 more join" in said
+    assert "The screen regions" not in said
 
 
 def test_what_nobody_measured_is_said_with_the_row():
@@ -178,6 +202,8 @@ def test_what_nobody_measured_is_said_with_the_row():
 def test_no_time_is_bad_input():
     (plan, _) = plan_campaign(100, SETTINGS)
     with pytest.raises(BadInput, match="no time"):
+        plan.people_for(0, 10)
+    with pytest.raises(BadInput, match="Nobody works 0 hours a week"):
         plan.people_for(2, 0)
 
 

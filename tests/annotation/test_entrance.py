@@ -148,6 +148,11 @@ def test_the_screen_asks_for_what_the_settings_ask_for(consent, vision):
 
 def test_where_people_are_asked_no_guideline_says_that_beginning_is_agreeing():
     assert SILENT_CONSENT in guidelines("ratings")
+    # The text that people agree to stands on every screen; only that of the entrance has rings and dots.
+    for screen in ("ratings", "regions", "verify"):
+        text = guidelines(screen, lambda name: name, f"{CONSENT} {EYES_KEPT}", asks_consent=True, checks_vision=True)
+        assert "rings and dots of the vision check" in text
+        assert "dots below" not in text
     asked = guidelines("ratings", lambda name: name, "Line <one>\nline two", asks_consent=True, checks_vision=True)
     assert SILENT_CONSENT not in asked
     assert "Line &lt;one&gt;<br/>line two" in asked

@@ -88,6 +88,23 @@ def test_days_left_are_at_the_pace_of_the_last_week():
     assert days() is None
 
 
+def test_days_are_not_foretold_before_somebody_has_worked_some_time():
+    rows = [row(name, str(number)) for name in ("ann", "bob") for number in range(100)]
+
+    def of(*pulled):
+        return reckon(rows, {}, active("ann", "bob"), answers(*pulled), EACH, NOW)
+
+    few = [("ratings", name, 30.0, 0.01) for name in ("ann", "bob")] * 19
+    assert of(*few).days_left is None
+    assert "nobody has given 20 answers" in of(*few).no_days
+    enough = of(*few, ("ratings", "ann", 30.0, 0.02))
+    assert enough.days_left is not None
+    assert enough.no_days == ""
+    assert "nobody answered in the last week" in of(*[("ratings", "ann", 30.0, 8)] * 40).no_days
+    # Whoever was only let in has answered something.
+    assert "nobody answered" not in of(("admission", "ann", 90.0, 0.01)).no_days
+
+
 def test_while_nobody_is_named_everybody_is_asked_for_everything():
     rows = [row("", "one"), row("", "two")]
     pulled = answers(*[("ratings", "guest", 10.0, 1)] * 20)

@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 from annotation.refusals import in_general, lost_answers, refused
+from annotation.roster import Roster
 from editfhf import cli
 from editfhf.schema import RefusedAnswer
 
@@ -23,6 +24,7 @@ def test_reasons_are_counted_by_screen_the_commonest_first_and_an_answer_refused
         ("nobody on the server has given this answer", "ratings", 1, 1, 0),
         ("the flaw type is missing", "regions", 1, 0, 1),
     ]
+    assert [row.by for row in refused(campaign)] == [("bob",), ("ann",), (), ("ann",)]
     assert sorted(row["annotation"] for row in lost_answers(campaign)) == [21, 22, 23, 25]
 
     assert cli.run(["annotate", "refused", "-w", str(campaign.root)]) == 0
@@ -31,6 +33,30 @@ def test_reasons_are_counted_by_screen_the_commonest_first_and_an_answer_refused
     assert str(campaign.table_path("refused_answers")) in printed.err
     campaign.write_table("refused_answers", [ONE])
     assert refused(campaign)[0].reason == ONE.reason  # word for word where it is always the same
+
+
+def test_before_any_pull_nothing_is_said_to_have_been_taken(campaign, capsys):
+    command = ["annotate", "refused", "-w", str(campaign.root)]
+    assert cli.run(command) == 0
+    assert "editfhf annotate pull" in capsys.readouterr().out
+    campaign.write_table("refused_answers", [])
+    assert cli.run(command) == 0
+    said = capsys.readouterr().out
+    assert "were taken" in said
+    assert "pull" not in said
+
+
+def test_who_gave_what_was_refused_is_named_by_number_and_pseudonym_never_by_address(campaign, capsys):
+    roster = Roster(campaign)
+    _, bob = roster.add(["ann@example.org", "bob@example.org"])
+    campaign.write_table("refused_answers", [replace(ONE, annotator=roster.pseudonym(bob))])
+    command = ["annotate", "refused", "-w", str(campaign.root)]
+    assert cli.run(command) == 0
+    said = "".join(capsys.readouterr().out.split())
+    assert f"2({roster.pseudonym(bob)})" in said
+    assert "example.org" not in said
+    assert cli.run([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["by"] == [roster.pseudonym(bob)]
 
 
 def test_where_nothing_was_refused_nothing_is_listed(campaign, capsys):

@@ -85,7 +85,7 @@ def test_what_a_restored_server_still_has_of_an_erased_person_does_not_come_home
 
     root = str(workspace.root)
     assert cli.run(["annotate", "pull", "--all", "-w", root]) == 0
-    assert f"{theirs} answers of people who were erased are on the server again" in capsys.readouterr().err
+    assert f"Left out: {theirs} answers of people who were erased; they are on the server" in capsys.readouterr().err
     assert cli.run(["annotate", "erase", gone.email, "--yes", "-w", root]) == 0
     assert f"DELETE /api/users/{user}" in capsys.readouterr().err
     for project in Projects(workspace, client).known.values():
@@ -215,6 +215,11 @@ def test_copies_of_the_server_that_still_hold_an_erased_person_are_named(answere
     assert "annotate push" in notes[0]
     assert f"annotation/backups/{made.name}" in notes[1]
     assert aside.name in notes[1]
+
+
+def test_back_ups_elsewhere_are_spoken_of_where_none_lie_here(campaign):
+    notes = membership.still_held(campaign, membership.Erased("a" * 16, {}, [], 0))
+    assert any("wherever `editfhf annotate serve --backup FILE` put them, still hold" in one for one in notes)
 
 
 # Who is set aside

@@ -66,5 +66,8 @@ def test_addresses_come_one_by_one_or_in_a_file(tmp_path):
     assert addresses([str(tmp_path / "people.txt"), "cid@example.org"]) == [
         "ann@example.org", "bob@example.org", "cid@example.org",
     ]  # fmt: skip
+    (tmp_path / "list.csv").write_text("# students\nann@example.org\nName,E-Mail\n")
+    with pytest.raises(BadInput, match=r"list\.csv: line 3: 'Name,E-Mail' is no e-mail address"):
+        addresses([str(tmp_path / "list.csv")])
     with pytest.raises(BadInput, match="neither an e-mail address nor a text file"):
         addresses(["people.csv"])

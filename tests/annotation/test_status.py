@@ -9,7 +9,7 @@ from annotation.projects import Projects
 from annotation.report_section import campaign_section
 from annotation.roster import Roster
 from annotation.status import progress_in_tables, status
-from annotation.status_page import bar, tables_of
+from annotation.status_page import BLOCKED, bar, tables_of
 from editfhf import cli
 from editfhf.schema import Answer, Assignment
 from tests.annotation.conftest import use_settings
@@ -58,6 +58,10 @@ def test_nobody_is_named_by_address_and_nobody_simulated_goes_unmarked(half_done
     assert cli.run(["annotate", "status", "-w", str(half_done.root)]) == 0
     printed = capsys.readouterr().out
     section = str(campaign_section(half_done))
+    lines = [line.split() for line in printed.splitlines() if " together " in f" {line} "]
+    numbers = {line[2][:8]: line[1] for line in lines if len(line) > 2 and line[1] in "12"}
+    roster = Roster(half_done)
+    assert {roster.pseudonym(one)[:8]: str(one.number) for one in roster.members}.items() >= numbers.items() != set()
     for shown in (printed, section):
         assert "example.org" not in shown
         assert "simulated" in shown.lower()
@@ -131,7 +135,9 @@ def test_the_server_counts_what_is_not_yet_pulled(workspace, client):
     for number in Projects(workspace, client).known.values():
         task = next(iter(client.tasks(number)))
         client.add_annotation(task.id, {"result": [*ratings(), *region()]})
-    assert status(workspace)["answers"] == 2
+    before = status(workspace)
+    assert (before["answers"], [row["tasks"] for row in before["blocked"]]) == (0, [1, 1])
+    assert [title for title, _ in tables_of(before)][2] == BLOCKED
     pull(workspace, client)  # they are the administrator's, in other people's projects: nothing of them is taken
     seen = status(workspace)
     assert (seen["answers"], seen["refused"], seen["drafts"]) == (0, 2, 0)
