@@ -44,9 +44,10 @@ def test_the_state_of_a_project_tells_what_was_changed_by_hand(client, project):
     assert (state["label_config"], state["title"]) == (CHANGED, "Client round changed")
 
 
-def test_projects_are_found_by_how_their_titles_begin_on_all_pages(client, project, monkeypatch):
+def test_projects_are_found_by_words_in_their_titles_on_all_pages(client, project, monkeypatch):
     others = [client.create_project(f"Client round {n}", SCREEN, 1) for n in range(3)]
-    decoys = [client.create_project(title, SCREEN, 1) for title in ("A Client round", "client round")]
+    within = client.create_project("A Client round", SCREEN, 1)
+    decoys = [client.create_project(title, SCREEN, 1) for title in ("Client rou nd", "client round")]
     try:
         client.import_tasks(others[1], [{"data": {"text": "1"}}])
         found = client.projects_titled("Client round")
@@ -55,12 +56,13 @@ def test_projects_are_found_by_how_their_titles_begin_on_all_pages(client, proje
             others[0]: {"title": "Client round 0", "task_number": 0},
             others[1]: {"title": "Client round 1", "task_number": 1},
             others[2]: {"title": "Client round 2", "task_number": 0},
+            within: {"title": "A Client round", "task_number": 0},
         }
         monkeypatch.setattr("annotation.client.PROJECT_PAGE", 2)
         assert client.projects_titled("Client round") == found
         assert projects_called(client, "Client round") == {project: 0}
     finally:
-        for number in (*others, *decoys):
+        for number in (*others, within, *decoys):
             client.delete_project(number)
     with pytest.raises(BadInput, match="deleted"):
         client.project_state(others[0])

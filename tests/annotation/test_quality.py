@@ -343,7 +343,10 @@ def test_nobody_is_judged_by_nothing():
     (ratings, *_), _ = campaign([], n_edits=4)
     result = assess(ratings, empty("regions"), empty("answers"), empty("check_answers"))
     assert len(result) == ratings["annotator"].nunique()
-    assert (result["verdict"] == "good").all()
+    said_too_few = result["reasons"] == "too few answers to say anything"
+    assert (result["verdict"] == np.where(said_too_few, "too few", "good")).all()
+    assert said_too_few.any()
+    assert not said_too_few.all()
 
 
 @pytest.mark.parametrize("mix", [["random", "straight_lining", "too_fast"] * 2, ["hostile"] * 4, ["pasting"] * 4])
