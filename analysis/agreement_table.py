@@ -1,6 +1,6 @@
 """How far people agree, as one table: of all edits, of each model's and of each group of tasks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,16 +29,18 @@ def agreement_table(workspace: Workspace) -> pd.DataFrame:
 
     Returns:
         columns about (a dimension, or `regions`), of (`all`, `model`, `task group`), name (of that model or group, ""
-        for all), measure, value, low and high (95 %: of an ICC by F, of alpha and of regions over other edits; of split
-        halves what 95 % of the halvings give; NaN where there is none), p (that there is no agreement; NaN where not
-        reckoned), edits and people it rests on. ICC and W: of the block in which everybody rated everything; left out
-        where it holds less than a quarter of the ratings.
+        for all), measure, value, low and high (95 %: of an ICC by F, of alpha and of regions over other photos and
+        the same people; of split halves what 95 % of the halvings give; NaN where there is none), p (that there is no
+        agreement; NaN where not reckoned), edits and people it rests on. ICC and W: of the block in which everybody
+        rated everything; left out where it holds less than a quarter of the ratings.
     """
     edits = {edit.edit_id: edit for edit in workspace.edits()}
     about = pd.DataFrame(
         [(edit.edit_id, edit.model, TASKS[edit.task].group if edit.task in TASKS else "") for edit in edits.values()],
         columns=["edit_id", "model", "task group"],
     ).set_index("edit_id")
+    roots = {source.source_id: source.root_id for source in workspace.sources()}
+    photos = {edit.edit_id: roots.get(edit.source_id, edit.source_id) for edit in edits.values()}
     rows: list[dict[str, Any]] = []
     ratings = workspace.read_table("ratings").to_pandas()
     ratings = ratings[~ratings["repeat"] & ~ratings["check"] & ~ratings["screened"]]
@@ -50,7 +52,9 @@ def agreement_table(workspace: Workspace) -> pd.DataFrame:
         matrix = own.pivot_table(index="annotator", columns="edit_id", values="share", aggfunc="mean")
         for of, name, ids in _parts(about):
             part = matrix.loc[:, matrix.columns.isin(ids)].dropna(how="all")
-            rows += [{"about": dimension, "of": of, "name": name, **row} for row in _of_ratings(part.to_numpy(float))]
+            photo_of = [photos[edit] for edit in part.columns]
+            found = _of_ratings(part.to_numpy(float), photo_of)
+            rows += [{"about": dimension, "of": of, "name": name, **row} for row in found]
     looked = workspace.read_table("answers").to_pandas()
     looked = looked[
         looked["project_type"].isin(REGION_TYPES) & looked["outcome"].isin(INSPECTED) & ~looked["screened"].astype(bool)
@@ -63,7 +67,7 @@ def agreement_table(workspace: Workspace) -> pd.DataFrame:
     drawn = drawn.filter(pc.is_in(drawn["edit_id"], pa.array(some, pa.string())))
     regions = pd.DataFrame(drawn.to_pylist(), columns=drawn.column_names)
     for of, name, ids in _parts(about):
-        found = _of_regions(looked[looked["edit_id"].isin(ids)], regions[regions["edit_id"].isin(ids)])
+        found = _of_regions(looked[looked["edit_id"].isin(ids)], regions[regions["edit_id"].isin(ids)], photos)
         rows += [{"about": "regions", "of": of, "name": name, **row} for row in found]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -85,13 +89,13 @@ def _parts(about: pd.DataFrame) -> Iterator[tuple[str, str, pd.Index]]:
             yield of, str(name), some.index
 
 
-def _of_ratings(matrix: np.ndarray) -> Iterable[dict[str, Any]]:
+def _of_ratings(matrix: np.ndarray, photos: Sequence[str]) -> Iterable[dict[str, Any]]:
     together = int(((~np.isnan(matrix)).sum(axis=0) > 1).sum()) if matrix.size else 0
     if together < FEWEST_EDITS:
         return
     people = len(matrix)
     n_ratings = int((~np.isnan(matrix)).sum())
-    low, high = alpha_interval(matrix)
+    low, high = alpha_interval(matrix, clusters=photos)
     value = krippendorff_alpha(matrix)
     yield _row("Krippendorff's alpha (interval)", value, low, high, np.nan, together, people)
     for form, one in icc(matrix).items():
@@ -106,8 +110,8 @@ def _of_ratings(matrix: np.ndarray) -> Iterable[dict[str, Any]]:
     yield _row(stepped, halves.spearman_brown, halves.low, halves.high, np.nan, round(halves.stimuli), people)
 
 
-def _of_regions(looked: pd.DataFrame, regions: pd.DataFrame) -> Iterable[dict[str, Any]]:
-    found = region_agreement(looked, regions)
+def _of_regions(looked: pd.DataFrame, regions: pd.DataFrame, photos: Mapping[str, str]) -> Iterable[dict[str, Any]]:
+    found = region_agreement(looked, regions, photos)
     people = int(looked["annotator"].nunique())
     named: dict[str, Figure] = {
         "F1 of two people (IoU 0.5)": found.f1,

@@ -129,7 +129,11 @@ def estimates_by_dimension(ratings: pd.DataFrame, method: str = DEFAULT) -> dict
 
 def scores_of(estimates: Mapping[str, MosEstimate]) -> pd.DataFrame:
     """What `estimates_by_dimension` says of the edits: columns edit_id, dimension, mos, std, ci95, n; in that order."""
-    rows = [one.stimuli.rename_axis("edit_id").reset_index().assign(dimension=name) for name, one in estimates.items()]
+    # Less a person's bias, a rating at the end of the scale lies beyond it.
+    rows = [
+        one.stimuli.assign(mos=one.stimuli["mos"].clip(0, 100), dimension=name).rename_axis("edit_id").reset_index()
+        for name, one in estimates.items()
+    ]
     columns = ["edit_id", "dimension", "mos", "std", "ci95", "n"]
     if not rows:
         return pd.DataFrame(columns=columns)

@@ -115,7 +115,8 @@ def power(components: Components, difference: float, edits: int, raters: int, pe
     shift = difference / error
     if shift > beyond + FAR:
         return 1.0
-    return float(nct.sf(beyond, freedom, shift) + nct.cdf(-beyond, freedom, shift))
+    # Of the wrong side nothing is left where the shift is large, and SciPy gives NaN for it.
+    return float(nct.sf(beyond, freedom, shift) + np.nan_to_num(nct.cdf(-beyond, freedom, shift)))
 
 
 def edits_needed(

@@ -1,5 +1,6 @@
 """How far two people who looked at the same edit drew the same flaws, and gave them the same type."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,11 @@ class RegionAgreement:
 
 
 def region_agreement(
-    looked: pd.DataFrame, regions: pd.DataFrame, least_iou: float = SAME_IOU, seed: int = 0
+    looked: pd.DataFrame,
+    regions: pd.DataFrame,
+    photos: Mapping[str, str] | None = None,
+    least_iou: float = SAME_IOU,
+    seed: int = 0,
 ) -> RegionAgreement:
     """Detection F1, overlap and agreement on the flaw type.
 
@@ -56,6 +61,7 @@ def region_agreement(
     Args:
         looked: columns edit_id, annotator: who looked for flaws, who found none too.
         regions: columns edit_id, annotator, kind, flaw_type, extent, polygon; of others than these nothing counts.
+        photos: edit id → the photo that it was made from: the intervals draw photos. None: each edit has its own.
 
     Returns:
         NaN where nothing was drawn that somebody else could have drawn, or nothing has a partner.
@@ -76,17 +82,20 @@ def region_agreement(
     with_pairs, with_chances = int((found > 0).sum()), int((chances > 0).sum())
 
     rng = np.random.default_rng(seed)
-    n = len(edits)
-    drawn_again = rng.multinomial(n, np.full(n, 1 / n), size=DRAWS).astype(float) if n else np.zeros((DRAWS, 0))
+    photo, _ = pd.factorize(edits if photos is None else np.array([photos.get(one, one) for one in edits], object))
+    n = int(photo.max(initial=-1)) + 1
+    drawn_again = (
+        rng.multinomial(n, np.full(n, 1 / n), size=DRAWS)[:, photo].astype(float) if n else np.zeros((DRAWS, 0))
+    )
     types = {flaw.id: number for number, flaw in enumerate(FLAW_TYPES)}
     codes = drawn["flaw_type"].map(types).fillna(-1).to_numpy(float)
     pair_types = np.stack([codes[left], codes[right]])
     alphas = np.array([_nominal_alpha(pair_types, times[of_edit]) for times in drawn_again])
     alpha = krippendorff_alpha(pair_types, "nominal") if len(left) else float("nan")
     return RegionAgreement(
-        _ratio(found, chances, drawn_again, with_chances, int(chances.sum())),
-        _ratio(overlap, found / 2, drawn_again, with_pairs, len(left)),
-        Figure(alpha, *_limits(alphas, with_pairs), with_pairs, len(left)),
+        _ratio(found, chances, drawn_again, n, with_chances, int(chances.sum())),
+        _ratio(overlap, found / 2, drawn_again, n, with_pairs, len(left)),
+        Figure(alpha, *_limits(alphas, min(n, with_pairs)), with_pairs, len(left)),
     )
 
 
@@ -160,16 +169,16 @@ def _nominal_alpha(pairs: np.ndarray, times: np.ndarray) -> float:
     return 1 - observed / expected if expected > 0 else float("nan")
 
 
-def _ratio(top: np.ndarray, bottom: np.ndarray, drawn: np.ndarray, edits: int, n: int) -> Figure:
+def _ratio(top: np.ndarray, bottom: np.ndarray, drawn: np.ndarray, photos: int, edits: int, n: int) -> Figure:
     value = float(top.sum() / bottom.sum()) if bottom.sum() else float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = (drawn @ top) / (drawn @ bottom)
-    return Figure(value, *_limits(ratios, edits), edits, n)
+    return Figure(value, *_limits(ratios, min(photos, edits)), edits, n)
 
 
-def _limits(values: np.ndarray, edits: int) -> tuple[float, float]:
+def _limits(values: np.ndarray, photos: int) -> tuple[float, float]:
     values = values[np.isfinite(values)]
-    if edits < FEWEST_EDITS or not len(values):
+    if photos < FEWEST_EDITS or not len(values):
         return float("nan"), float("nan")
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)

@@ -14,6 +14,7 @@ from scipy.stats import chi2, f, rankdata
 from editfhf.errors import BadInput
 
 FORMS = ("ICC(1,1)", "ICC(A,1)", "ICC(C,1)", "ICC(1,k)", "ICC(A,k)", "ICC(C,k)")
+ROUNDING = 1e-12  # share of the largest rating
 TAIL = 0.025  # of each side of a 95 % interval
 NAN = float("nan")
 
@@ -102,6 +103,8 @@ def icc(matrix: np.ndarray) -> dict[str, Icc]:
     within = float(((ratings - of_stimuli[:, None]) ** 2).sum()) / (n * (k - 1))
     rest = ratings - of_stimuli[:, None] - of_people + mean
     error = float((rest**2).sum()) / ((n - 1) * (k - 1))
+    rounding = (ROUNDING * float(np.abs(ratings).max())) ** 2  # of equal ratings no more than this is left
+    between, people, within, error = (0.0 if one <= rounding else one for one in (between, people, within, error))
 
     with np.errstate(divide="ignore", invalid="ignore"):
         one_way = _consistency(np.float64(between), np.float64(within), n - 1, n * (k - 1), n, k)
@@ -227,7 +230,7 @@ def split_half(matrix: np.ndarray, draws: int = 100, seed: int = 0) -> SplitHalf
     if not found:
         return SplitHalf(NAN, NAN, NAN, NAN, 0.0)
     srcc = np.array(found)
-    stepped = 2 * srcc / (1 + np.maximum(srcc, -1 + 1e-9))
+    stepped = 2 * srcc / (1 + np.abs(srcc))  # a negative one is not stepped up beyond −1
     low, high = np.percentile(stepped, [100 * TAIL, 100 * (1 - TAIL)])
     return SplitHalf(float(srcc.mean()), float(stepped.mean()), float(low), float(high), float(np.mean(used)))
 
@@ -270,5 +273,6 @@ def _absolute(between: np.float64, people: np.float64, error: np.float64, n: int
 
 
 def _of_mean(single: Icc, k: int) -> Icc:
-    value, low, high = (k * one / (1 + (k - 1) * one) for one in (single.value, single.low, single.high))
+    ones = (single.value, single.low, single.high)
+    value, low, high = (k * one / (1 + (k - 1) * one) if 1 + (k - 1) * one > 0 else NAN for one in ones)
     return Icc(value, low, high, single.f, single.freedom, single.p, single.stimuli, single.people)

@@ -45,8 +45,8 @@ def test_a_workspace_without_answers_has_an_empty_table(campaign):
 def test_two_people_of_a_crowd_do_not_speak_for_it():
     rng = np.random.default_rng(1)
     crowd = np.where(rng.random((40, 200)) < 0.15, rng.normal(size=(1, 200)) + rng.normal(size=(40, 200)), np.nan)
-    measures = [row["measure"] for row in _of_ratings(crowd)]
+    measures = [row["measure"] for row in _of_ratings(crowd, range(crowd.shape[1]))]
     assert measures[0] == "Krippendorff's alpha (interval)"
     assert not any(name.startswith(("ICC", "Kendall")) for name in measures)
-    full = [row["measure"] for row in _of_ratings(rng.normal(size=(4, 30)))]
+    full = [row["measure"] for row in _of_ratings(rng.normal(size=(4, 30)), range(30))]
     assert {"ICC(A,1)", "Kendall's W"} <= set(full)

@@ -96,3 +96,16 @@ def test_scales_become_0_to_100_and_checks_and_screened_ratings_stay_out():
     )
     scores = mos_by_dimension(ratings)
     assert scores[["mos", "n"]].to_dict("records") == [{"mos": 50.0, "n": 2}]
+
+
+def test_scores_less_bias_stay_on_the_scale():
+    rng = np.random.default_rng(0)
+    quality = rng.choice([0.0, 100.0], 40)
+    rows = [
+        (f"e{edit:02}", f"p{person}", "visual_consistency", np.clip(score + 15 * (person - 2), 0, 100), 0.0, 100.0)
+        for edit, score in enumerate(quality)
+        for person in range(5)
+    ]
+    columns = ["edit_id", "annotator", "dimension", "score", "scale_min", "scale_max"]
+    scores = mos_by_dimension(pd.DataFrame(rows, columns=columns).assign(check=False, screened=False))
+    assert scores["mos"].between(0, 100).all()

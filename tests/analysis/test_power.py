@@ -103,3 +103,14 @@ def test_the_command_names_edits_and_ratings_and_says_who_was_simulated(tmp_path
     assert any("simulated" in note for note in plan["notes"])
     shown = CliRunner().invoke(app, ["power", "-w", str(workspace.root)])
     assert shown.exit_code == 0
+
+
+@pytest.mark.parametrize("people", [20, 50, 100, 300])
+def test_more_raters_never_need_more_edits_however_many_people_there_are(people):
+    needed = [row["edits"] for row in plan_rows(TRUTH, 5, people) if row["raters"] <= people]
+    known = [one for one in needed if one is not None]
+    assert len(known) == len(needed)
+    assert known == sorted(known, reverse=True)
+    assert [power(TRUTH, 5, edits, 4, people) for edits in range(50, 20_000, 97)] == sorted(
+        power(TRUTH, 5, edits, 4, people) for edits in range(50, 20_000, 97)
+    )

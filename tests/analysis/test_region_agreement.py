@@ -101,3 +101,22 @@ def test_where_nothing_was_drawn_nothing_is_said():
     assert np.isnan(found.flaw_type.value)
     alone = pd.DataFrame([("e", "ann", "artifact", TYPES[0], "whole", [])], columns=COLUMNS)
     assert region_agreement(looked, alone).f1.value == 0
+
+
+def test_edits_of_one_photo_are_drawn_together_for_the_intervals():
+    rng = np.random.default_rng(0)
+    rows, looked, photos = [], [], {}
+    for photo in range(12):
+        alike = rng.random() < 0.5  # on all edits of a photo people agree, or on none
+        for number in range(5):
+            edit = f"{photo:02}-{number}"
+            photos[edit] = f"photo {photo}"
+            for person, x in (("a", 0.1), ("b", 0.1 if alike else 0.6)):
+                square = [[[x, 0.1], [x + 0.3, 0.1], [x + 0.3, 0.4], [x, 0.4]]]
+                rows.append((edit, person, "artifact", "texture_noise", "region", square))
+                looked.append((edit, person))
+    looked = pd.DataFrame(looked, columns=["edit_id", "annotator"])
+    drawn = pd.DataFrame(rows, columns=COLUMNS)
+    alone, together = region_agreement(looked, drawn).f1, region_agreement(looked, drawn, photos).f1
+    assert together.value == alone.value
+    assert together.high - together.low > 1.5 * (alone.high - alone.low)

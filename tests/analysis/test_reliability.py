@@ -136,3 +136,14 @@ def test_halves_step_up_to_the_reliability_of_all():
 def test_what_is_no_matrix_is_bad_input(measure, wrong):
     with pytest.raises(BadInput):
         measure(wrong)
+
+
+def test_impossible_agreement_is_never_printed():
+    reversed_people = np.array([[1.0, 2, 3, 4, 5], [5, 4, 3, 2, 1]])
+    assert split_half(reversed_people).spearman_brown == pytest.approx(-1)
+    for value in (1 / 3, 0.1, 1e6 / 7):
+        assert all(np.isnan(one.value) for one in icc(np.full((5, 7), value)).values())
+    for seed in range(200):
+        for one in icc(np.random.default_rng(seed).normal(size=(5, 6))).values():
+            assert not one.value > 1
+            assert not one.low > one.high
