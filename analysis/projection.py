@@ -15,8 +15,6 @@ CHANGE = 1e-8  # of the scores, as a Euclidean norm, below which the iterations 
 MOST_STEPS = 1000
 # of `marginal`
 PRIOR_RATINGS = 4.0  # that a person's inconsistency is worth before any of its own; docs/analysis.md, "The prior"
-    4.0  # that a subject's inconsistency is worth before the first of its own; docs/analysis.md, "The prior"
-)
 SMALLEST_CHANGE = 1e-6  # of a score, as a share of the deviation of all scores
 SMALLEST_VARIANCE = 1e-12  # as a share of the variance of all scores
 
