@@ -123,7 +123,7 @@ def test_scores_and_raters_are_those_of_one_estimate_for_each_dimension(answered
             expected = estimate.subjects[column]
             assert raters.loc[dimension].loc[expected.index, column].tolist() == pytest.approx(expected.tolist())
         assert scores.loc[dimension].loc[estimate.stimuli.index, "mos"].tolist() == pytest.approx(
-            estimate.stimuli["mos"].tolist()
+            estimate.stimuli["mos"].clip(0, 100).tolist()  # less bias, a score may leave the scale
         )
     for row in page["table-raters"][1:]:
         assert "SIMULATED" in row[0]
