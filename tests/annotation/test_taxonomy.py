@@ -27,6 +27,16 @@ def earlier(monkeypatch):
     return monkeypatch
 
 
+def answer_grain(workspace, client) -> int:
+    """One edit answered on the server by a region of grain, not yet pulled; the number of its project."""
+    use_settings(workspace, screens="[regions]", drawers_per_edit=1)
+    campaign.push(workspace, client)
+    project = only_project(workspace, client)
+    first, *_ = client.tasks(project)
+    client.add_annotation(first.id, {"result": region(flaw_type="grain")})
+    return project
+
+
 @pytest.mark.server
 def test_answers_keep_the_screen_they_were_given_on_and_old_flaw_types_get_their_new_name(workspace, client, earlier):
     use_settings(workspace, screens="[regions]", drawers_per_edit=1)
@@ -116,11 +126,7 @@ def test_types_in_verdicts_and_refused_answers_count_and_what_no_screen_ever_off
 
 @pytest.mark.server
 def test_a_type_that_the_screens_lose_before_anybody_pulled_is_asked_for(workspace, client, earlier):
-    use_settings(workspace, screens="[regions]", drawers_per_edit=1)
-    campaign.push(workspace, client)
-    project = only_project(workspace, client)
-    first, *_ = client.tasks(project)
-    client.add_annotation(first.id, {"result": region(flaw_type="grain")})
+    answer_grain(workspace, client)
     earlier.undo()
     with pytest.raises(BadInput, match=r"may be of the flaw type 'grain'.*renamed_flaw_types"):
         campaign.push(workspace, client)
@@ -132,11 +138,7 @@ def test_a_type_that_the_screens_lose_before_anybody_pulled_is_asked_for(workspa
 
 @pytest.mark.server
 def test_the_new_name_reaches_what_was_pulled_of_a_project_that_is_gone(workspace, client, earlier):
-    use_settings(workspace, screens="[regions]", drawers_per_edit=1)
-    campaign.push(workspace, client)
-    project = only_project(workspace, client)
-    first, *_ = client.tasks(project)
-    client.add_annotation(first.id, {"result": region(flaw_type="grain")})
+    project = answer_grain(workspace, client)
     collect.pull(workspace, client)
     client.delete_project(project)
     earlier.undo()
